@@ -1,0 +1,155 @@
+"""One spec to one result, in this process: where the parts meet."""
+
+import hashlib
+import inspect
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
+from typing import Protocol
+
+import torch
+
+from lstm_bench import losses, model, plugins, train
+from lstm_bench.meter import MemoryMeter, Watch, has_native_bfloat16
+from lstm_bench.result import Reading, RunResult, Status, is_finite, steady_speed
+from lstm_bench.spec import RunSpec
+from lstm_bench.task import Goal, Task, make_task, options_of
+
+Verdict = Callable[[Reading], Status | None]
+
+
+class Recorder(Protocol):
+    """Who is told of each reading before anyone else, and who keeps it."""
+
+    def log(self, reading: Reading) -> None:
+        """Keep a reading."""
+
+
+def go_on(_: Reading) -> None:
+    """The verdict of one who lets a run use its whole budget."""
+
+
+def resolve(spec: RunSpec) -> tuple[RunSpec, Task]:
+    """The spec with every option and the precision written out, and its task. Reads no data.
+
+    Raises:
+        UsageError: the spec names something that does not exist or cannot be.
+    """
+    task = make_task(spec)
+    plugins.load(plugins.CELLS, spec.model.cell)
+    precision = spec.train.precision
+    if precision == "auto":
+        precision = "bfloat16" if has_native_bfloat16(spec.device) else "float32"
+    return replace(spec, options=options_of(task), train=replace(spec.train, precision=precision)), task
+
+
+def facts(spec: RunSpec, data_digest: str) -> dict[str, str]:
+    """What lies beneath a run besides its spec: digests of its data and of the code that computes, and torch."""
+    code = (
+        plugins.load(plugins.TASKS, spec.task),
+        plugins.load(plugins.CELLS, spec.model.cell),
+        train,
+        model,
+        losses,
+    )
+    digest = hashlib.sha256()
+    for part in code:
+        module = inspect.getmodule(part)
+        digest.update(inspect.getsource(module or part).encode())
+    return {"data": data_digest, "code": digest.hexdigest()[:16], "torch": torch.__version__}
+
+
+def execute(spec: RunSpec, recorder: Recorder, verdict: Verdict = go_on, *, test: bool = False) -> RunResult:
+    """Train one model and say how it ended; an exception of the run becomes a status, not an exception.
+
+    Args:
+        spec: resolved.
+        recorder: told of each reading first.
+        verdict: asked after each reading; a status ends the run with it.
+        test: measure the test split and the floors too, with the best reading's weights (confirm alone does).
+    """
+    watch = Watch()
+    device = torch.device(spec.device)
+    task = make_task(spec)
+    readings: list[Reading] = []
+    metrics: dict[str, float] = {}
+    reason = trace = None
+    with MemoryMeter(device) as memory:
+        try:
+            torch.set_num_threads(spec.threads)
+            torch.manual_seed(spec.seed)
+            network = model.build(task.signature, spec.model)
+            metrics["model/parameters"] = float(sum(p.numel() for p in network.parameters()))
+            state = train.TrainState.fresh(network, spec.train, seed=spec.seed, device=device)
+            status, reason = _listen(state, task, spec, recorder, verdict, watch, readings)
+            if test and status.complete:
+                state.model.load_state_dict(state.best_weights)
+                with watch.evaluating:
+                    scores = train.evaluate(state.model, task, "test", spec.seed, device, spec.train)
+                metrics |= {f"test/{name}": score for name, score in scores.items()}
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            status, reason, trace = Status.OUT_OF_MEMORY, one_line(error), traceback.format_exc()
+        except Exception as error:  # noqa: BLE001  # whatever a plugin raises ends its run alone
+            status, reason, trace = Status.CRASHED, one_line(error), traceback.format_exc()
+        metrics |= summary(readings, task.goal, watch) | memory.peaks()
+    # Last, since a floor's time and memory are not the run's.
+    floors = dict(task.floors(spec.seed)) if test and status.complete else {}
+    return RunResult(status, metrics, reason, trace, floors)
+
+
+def _listen(
+    state: train.TrainState,
+    task: Task,
+    spec: RunSpec,
+    recorder: Recorder,
+    verdict: Verdict,
+    watch: Watch,
+    readings: list[Reading],
+) -> tuple[Status, str | None]:
+    """The caller's loop around the trainer: keep each reading, then see whether it is the last."""
+    score = f"valid/{task.goal.metric}"
+    with closing(train.train(state, task, spec.train, watch=watch)) as stream:
+        for reading in stream:
+            recorder.log(reading)
+            readings.append(reading)
+            if not is_finite(reading.metrics):
+                figures = ", ".join(f"{name} {reading.metrics[name]:g}" for name in ("train/loss", score))
+                return Status.DIVERGED, f"at step {reading.step}: {figures}"
+            if task.goal.ends_run and task.goal.reached(reading.metrics[score]):
+                return Status.SOLVED, None
+            if reading.step < spec.train.steps and (ended := verdict(reading)):
+                return ended, f"at step {reading.step}"
+    return Status.FINISHED, None
+
+
+def summary(readings: Sequence[Reading], goal: Goal, watch: Watch) -> dict[str, float]:
+    """A run's figures from its readings: best, last, target, speed, cost."""
+    name = f"valid/{goal.metric}"
+    sound = [reading for reading in readings if is_finite(reading.metrics)]
+    metrics: dict[str, float] = {
+        "cost/train_seconds": watch.training.seconds,
+        "cost/eval_seconds": watch.evaluating.seconds,
+        "cost/harness_share": watch.harness_share,
+    }
+    if sound:
+        best = (max if goal.maximize else min)(sound, key=lambda reading: reading.metrics[name])
+        metrics |= {f"best/{goal.metric}": best.metrics[name], "best/step": float(best.step)}
+        metrics |= {f"last/{goal.metric}": sound[-1].metrics[name]}
+        metrics |= {key: value for key, value in sound[-1].metrics.items() if key.startswith("progress/")}
+    hit = next((reading for reading in sound if goal.reached(reading.metrics[name])), None)
+    if hit:
+        metrics |= {
+            "target/seconds": hit.seconds,
+            "target/steps": float(hit.step),
+            "target/sequences": float(hit.sequences),
+        }
+    for speed in ("speed/timesteps_per_second", "speed/sequences_per_second"):
+        steady = steady_speed(readings, speed)
+        metrics |= {} if steady is None else {speed: steady}
+    return metrics
+
+
+def one_line(error: BaseException) -> str:
+    """An exception's kind and the first line of what it says."""
+    return f"{type(error).__name__}: {error}".splitlines()[0]

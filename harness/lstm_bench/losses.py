@@ -1,0 +1,44 @@
+"""Losses and tallies that tasks share."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from lstm_bench.task import UNSCORED, Tally
+
+
+def cross_entropy(output: Tensor, targets: Tensor) -> Tensor:
+    """Mean cross-entropy in nats over the scored targets.
+
+    Args:
+        output: [..., C] logits.
+        targets: [...] int64 classes; `UNSCORED` ones are left out.
+    """
+    return functional.cross_entropy(output.flatten(0, -2), targets.flatten(), ignore_index=UNSCORED)
+
+
+def mean_squared_error(output: Tensor, targets: Tensor) -> Tensor:
+    """Mean squared error over all values; both [B, C]."""
+    return functional.mse_loss(output, targets)
+
+
+def accuracy(output: Tensor, targets: Tensor) -> Tally:
+    """How many scored targets, [...] int64, are the most active of the outputs, [..., C]."""
+    scored = targets != UNSCORED
+    hits = (output.argmax(-1) == targets) & scored
+    return Tally(hits.sum(), scored.sum())
+
+
+def bits(output: Tensor, targets: Tensor) -> Tally:
+    """Cross-entropy in bits of the scored targets, [...] int64, under the logits, [..., C]."""
+    total = functional.cross_entropy(
+        output.flatten(0, -2), targets.flatten(), ignore_index=UNSCORED, reduction="sum"
+    )
+    return Tally(total.double() / math.log(2), (targets != UNSCORED).sum())
+
+
+def squared_error(output: Tensor, targets: Tensor) -> Tally:
+    """Squared errors of all values; both [B, C]."""
+    return Tally(torch.sum((output - targets).double() ** 2), targets.numel())

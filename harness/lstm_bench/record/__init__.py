@@ -1,0 +1,1 @@
+"""What is kept: `files` is the truth, `mlflow` a view made from it."""

@@ -1,0 +1,98 @@
+"""What a run says: a reading at each evaluation, one result at its end, with exactly one status."""
+
+import enum
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+class Status(enum.StrEnum):
+    """How a run ended. All but `killed` count as done: a killed run is taken up again."""
+
+    FINISHED = "finished"  # used its whole budget
+    SOLVED = "solved"  # reached the target that ends its task's runs
+    PRUNED = "pruned"  # the search had seen enough
+    DIVERGED = "diverged"  # the loss or the score is no longer a number
+    OUT_OF_MEMORY = "out_of_memory"
+    CRASHED = "crashed"  # an exception, or a signal from outside
+    TIMED_OUT = "timed_out"
+    KILLED = "killed"  # by the user, or with its driver
+
+    @property
+    def counts(self) -> bool:
+        """Whether a trial that ended so is done."""
+        return self is not Status.KILLED
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run did all that it was asked to, so that its score can be compared."""
+        return self in (Status.FINISHED, Status.SOLVED)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The state of a run at one evaluation, as a line of `readings.jsonl`.
+
+    Attributes:
+        step: optimiser steps done.
+        sequences: training sequences seen.
+        timesteps: training time steps seen, padding left out.
+        seconds: spent training; evaluations and the caller's time are not in it.
+        time_ms: wall clock, milliseconds since 1970 (MLflow's timestamp of every metric here).
+        metrics: by `room/name_unit`, such as `train/loss`, `valid/accuracy`, `speed/timesteps_per_second`.
+    """
+
+    step: int
+    sequences: int
+    timesteps: int
+    seconds: float
+    time_ms: int
+    metrics: Mapping[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How a run ended, as `result.json`.
+
+    Attributes:
+        status: exactly one word.
+        reason: why, in one line; None where the status says it all.
+        traceback: of the exception that ended it, or None.
+        metrics: the run's figures; a figure that this machine cannot give is absent, never zero.
+        floors: the task's trivial and classical scores on the test split, by name; measured by confirm alone.
+    """
+
+    status: Status
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    reason: str | None = None
+    traceback: str | None = None
+    floors: Mapping[str, float] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {**asdict(self), "status": self.status.value}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "RunResult":
+        """The result that `to_dict` made plain."""
+        return cls(**{**values, "status": Status(values["status"])})
+
+
+def steady_speed(readings: Sequence[Reading], name: str) -> float | None:
+    """The median of a `speed/...` metric over the windows between readings, the first (warm-up) left out.
+
+    A run of one window has nothing else, so it is kept there. None where no window has the metric.
+    """
+    speeds = [reading.metrics[name] for reading in readings if name in reading.metrics]
+    return statistics.median(speeds[1:] or speeds) if speeds else None
+
+
+def is_finite(metrics: Mapping[str, float]) -> bool:
+    """Whether every figure is a number: what a diverged run no longer gives."""
+    return all(math.isfinite(value) for value in metrics.values())

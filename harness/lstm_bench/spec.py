@@ -1,0 +1,199 @@
+"""What to run: frozen, validated, TOML in and out, fingerprint."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import tomllib
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, TypeVar
+
+import tomli_w
+from pydantic import Field, TypeAdapter, ValidationError
+
+from lstm_bench.errors import UsageError, unknown
+
+# pydantic checks one value against one annotation; the dataclasses stay plain
+type_adapter = functools.cache(TypeAdapter)
+
+T = TypeVar("T")
+Value = str | int | float | bool
+Count = Annotated[int, Field(ge=1)]
+Natural = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Real = Annotated[float, Field(allow_inf_nan=False)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """The network: encoder, layers of a cell, head. Its outer sizes come from the task's signature."""
+
+    cell: str = "lstm"  # a name, or module:attr
+    hidden: Count = 64  # units a layer
+    layers: Count = 1
+    embedding: Count = 32  # width of a token's vector; tasks of real-valued inputs have none
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # on the inputs of each layer and of the head
+    forget_bias: Real = 1.0  # the forget gate's bias at the start
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainSpec:
+    """How it learns: AdamW under a schedule, for a number of steps."""
+
+    steps: Count = 1000
+    batch_size: Count = 32  # sequences a step
+    lr: Positive = 3e-3  # the peak learning rate
+    schedule: Literal["constant", "cosine"] = "constant"  # after the warm-up; cosine ends at zero
+    warmup: Natural = 50  # steps over which the rate rises from zero
+    weight_decay: Weight = 0.0  # on matrices, not on biases
+    clip: Positive = 1.0  # largest norm of the whole gradient
+    eval_every: Count = 100  # steps from one reading to the next
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"  # auto: bfloat16 where the processor has it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSpec:
+    """One run, whole: the same keys as in TOML tables, in `--set`, in a search space and in MLflow."""
+
+    task: str  # a name, or module:attr
+    options: Mapping[str, Value] = field(default_factory=dict)  # the task's own fields
+    model: ModelSpec = field(default_factory=ModelSpec)
+    train: TrainSpec = field(default_factory=TrainSpec)
+    seed: Natural = 0
+    device: Literal["cpu", "cuda"] = "cpu"
+    threads: Count = 1
+
+    @classmethod
+    def from_dict(cls, tables: Mapping[str, Any]) -> "RunSpec":
+        """A spec from nested tables, as TOML and JSON give them.
+
+        Raises:
+            UsageError: an unknown key, a value of the wrong type or out of range.
+        """
+        tables = dict(tables)
+        for name in ("options", "model", "train"):
+            if not isinstance(tables.setdefault(name, {}), Mapping):
+                raise UsageError(f"{name} = {tables[name]!r}: expected a table, such as {name}.<key> = <value>")
+        stray = [key for key in tables if key not in cls.__dataclass_fields__]
+        if stray:
+            raise unknown("key", stray[0], known_paths())
+        tables["model"] = checked(ModelSpec, tables["model"], "model.")
+        tables["train"] = checked(TrainSpec, tables["train"], "train.")
+        if "task" not in tables:
+            raise UsageError("no task is named: expected task = <name>")
+        return checked(cls, tables, "")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested tables, ready for TOML or JSON; `from_dict` gives the spec back."""
+        return {**dataclasses.asdict(self), "options": dict(self.options)}
+
+    def to_toml(self) -> str:
+        """The spec as a TOML text; `from_dict(tomllib.loads(text))` gives it back."""
+        return tomli_w.dumps(self.to_dict())
+
+    def with_values(self, values: Mapping[str, Value]) -> "RunSpec":
+        """The same spec with the values at dotted paths replaced, checked as ever.
+
+        Raises:
+            UsageError: an unknown path, a value of the wrong type or out of range.
+        """
+        tables = self.to_dict()
+        for path, value in values.items():
+            table, _, key = path.rpartition(".")
+            if table and table not in ("options", "model", "train"):
+                raise unknown("key", path, known_paths())
+            (tables[table] if table else tables)[key] = value
+        return RunSpec.from_dict(tables)
+
+    def flat(self) -> dict[str, Value]:
+        """Every value by its dotted path, as `--set` writes it: `train.lr`, `options.length`."""
+        flat: dict[str, Value] = {}
+        for key, value in self.to_dict().items():
+            flat |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}
+        return flat
+
+
+def known_paths(options: Iterable[str] = ()) -> list[str]:
+    """Every dotted path that a spec has, with the task's options if they are given."""
+    tables = {"model": ModelSpec, "train": TrainSpec}
+    nested = [f"{table}.{f.name}" for table, cls in tables.items() for f in dataclasses.fields(cls)]
+    return [*nested, *(f"options.{name}" for name in options), "task", "seed", "device", "threads"]
+
+
+def checked(cls: type[T], values: Mapping[str, Any], where: str) -> T:
+    """An instance of the dataclass `cls`, each value checked against its field's annotation.
+
+    Args:
+        cls: a dataclass of ours or a task's; `Annotated[int, Field(ge=1)]` states a range.
+        values: by field name.
+        where: what precedes a field's name in a message, such as `train.`.
+
+    Raises:
+        UsageError: an unknown field, a value of the wrong type or out of range, or one that the class refuses.
+    """
+    hints = typing.get_type_hints(cls, include_extras=True)
+    known = [f.name for f in dataclasses.fields(cls) if f.init]  # type: ignore[arg-type]  # T is a dataclass
+    sound = {}
+    for key, value in values.items():
+        if key not in known:
+            raise unknown("key", where + key, [where + name for name in known])
+        sound[key] = check_value(hints[key], value, where + key)
+    try:
+        return cls(**sound)
+    except ValueError as error:  # the class's own __post_init__
+        raise UsageError(f"{where or cls.__name__}: {error}".replace(".:", ":")) from error
+
+
+def check_value(annotation: Any, value: Any, path: str) -> Any:
+    """The value as the annotation wants it (an int where a float is due becomes one).
+
+    Raises:
+        UsageError: wrong type or range; the line says what was found and what was expected.
+    """
+    if dataclasses.is_dataclass(annotation):
+        return value
+    try:
+        return type_adapter(annotation).validate_python(value, strict=True)
+    except ValidationError as error:
+        expected = error.errors()[0]["msg"].removeprefix("Input should be ")
+        raise UsageError(f"{path} = {value!r}: expected {expected}") from None
+
+
+def parse_setting(text: str) -> tuple[str, Value]:
+    """`train.lr=3e-3` to its path and value; the value is read as TOML, and as plain text where it is none.
+
+    Raises:
+        UsageError: no `=`, or nothing before it.
+    """
+    path, equals, raw = text.partition("=")
+    if not equals or not path.strip():
+        raise UsageError(f"--set {text}: expected KEY=VALUE, such as --set train.lr=3e-3")
+    return path.strip(), parse_value(raw.strip())
+
+
+def parse_value(raw: str) -> Value:
+    """A bare word, number or truth value as TOML reads it; anything else stays text."""
+    try:
+        value = tomllib.loads(f"value = {raw}") if "\n" not in raw else {}
+    except tomllib.TOMLDecodeError:
+        value = {}
+    found = value.get("value", raw)
+    return found if isinstance(found, str | int | float | bool) else raw
+
+
+def fingerprint(spec: RunSpec, facts: Mapping[str, str]) -> str:
+    """What makes two runs the same but for their seed: the spec without it, and the facts beneath it.
+
+    Args:
+        spec: resolved, so that every option and the precision stand in it.
+        facts: digests of data and code, the torch version; see `execute.facts`.
+
+    Returns:
+        16 hexadecimal digits of a sha256.
+    """
+    flat = {key: value for key, value in spec.flat().items() if key != "seed"}
+    text = json.dumps([flat, dict(facts)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

