@@ -3,17 +3,18 @@
 import hashlib
 import inspect
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
 from lstm_bench import losses, model, plugins, train
+from lstm_bench.errors import UsageError
 from lstm_bench.meter import MemoryMeter, Watch, has_native_bfloat16
 from lstm_bench.result import Reading, RunResult, Status, is_finite, steady_speed
-from lstm_bench.spec import RunSpec
+from lstm_bench.spec import RunSpec, Value
 from lstm_bench.task import Goal, Task, make_task, options_of
 
 Verdict = Callable[[Reading], Status | None]
@@ -28,6 +29,24 @@ class Recorder(Protocol):
 
 def go_on(_: Reading) -> None:
     """The verdict of one who lets a run use its whole budget."""
+
+
+def spec_of(tables: Mapping[str, Any], settings: Mapping[str, Value]) -> tuple[RunSpec, Task]:
+    """The resolved spec of what a user wrote, and its task.
+
+    The task's own defaults come first, then the tables (of a TOML file), then the settings (of `--set`).
+
+    Raises:
+        UsageError: something in it does not exist or cannot be.
+    """
+    name = tables.get("task")
+    if not isinstance(name, str):
+        raise UsageError(f"task = {name!r}: expected a task's name; `lstm-bench tasks` lists them")
+    written: dict[str, Value] = {}
+    for key, value in tables.items():
+        written |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, Mapping) else {key: value}
+    defaults = getattr(plugins.load(plugins.TASKS, name), "defaults", {})
+    return resolve(RunSpec(task=name).with_values({**defaults, **written, **settings}))
 
 
 def resolve(spec: RunSpec) -> tuple[RunSpec, Task]:

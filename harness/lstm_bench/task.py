@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lstm_bench import plugins
 from lstm_bench.errors import UsageError, unknown
-from lstm_bench.spec import RunSpec, checked
+from lstm_bench.spec import RunSpec, Value, checked
 
 Split = Literal["train", "valid", "test"]
 Family = Literal["classification", "language", "synthetic"]
@@ -151,6 +151,7 @@ class Task(Protocol):
 
     family: Family
     goal: Goal
+    defaults: Mapping[str, Value]  # where a run of this task begins, by dotted path: `train.steps`, `model.hidden`
 
     @property
     def signature(self) -> Signature:

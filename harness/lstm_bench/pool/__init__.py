@@ -79,7 +79,8 @@ class Pool(Protocol):
     def run(self, next_job: Callable[[], Job | None]) -> Generator[Event, None, None]:
         """Start what `next_job` gives, whenever a slot is free, and yield what happens.
 
-        Ends when `next_job` gives None and nothing is running.
+        Ends when `next_job` gives None and nothing is running. A KeyboardInterrupt ends the running ones as
+        `killed`, tells of them, and is raised again.
         """
         ...
 

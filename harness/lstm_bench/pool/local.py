@@ -16,6 +16,7 @@ from typing import Any
 from lstm_bench.errors import BenchError, UsageError
 from lstm_bench.meter import machine
 from lstm_bench.pool import Ended, Event, Heard, Job, Started
+from lstm_bench.pool.interrupts import Interrupts
 from lstm_bench.pool.server import LONGEST
 from lstm_bench.record.files import RunFiles
 from lstm_bench.result import Reading, RunResult, Status
@@ -47,8 +48,10 @@ class LocalPool:
         self._warm, self.workers = warm, workers
         self._running: dict[str, _Run] = {}
         self._server: _Server | None = None
+        self._interrupts = Interrupts()
 
     def __enter__(self) -> "LocalPool":
+        self._interrupts.__enter__()
         self._server = _Server(self._warm)  # gets warm while the driver does other things
         return self
 
@@ -57,6 +60,7 @@ class LocalPool:
             pass
         if self._server:
             self._server.close()
+        self._interrupts.__exit__()
 
     @property
     def data_digest(self) -> str:
@@ -65,13 +69,17 @@ class LocalPool:
 
     def run(self, next_job: Callable[[], Job | None]) -> Generator[Event, None, None]:
         """Start what `next_job` gives, whenever a slot is free, and yield what happens."""
-        while True:
-            while len(self._running) < self.workers and (job := next_job()):
-                self._start(job)
-                yield Started(job)
-            if not self._running:
-                return
-            yield from self._wait(None)
+        try:
+            while True:
+                while len(self._running) < self.workers and (job := next_job()):
+                    self._start(job)
+                    yield Started(job)
+                if not self._running:
+                    return
+                yield from self._wait(None)
+        except KeyboardInterrupt:
+            yield from self.kill_all()
+            raise
 
     def stop(self, run_id: str, status: Status) -> None:
         """Have a run end with a status: at its next reading, or at once if it is `killed`."""
@@ -109,12 +117,12 @@ class LocalPool:
         """Wait for the next messages and yield what they say."""
         server = self._warm_server()
         by_connection = {run.driver: run for run in self._running.values() if not run.deaf}
-        for ready in wait([server.control, *by_connection], timeout):
-            if ready is not server.control:
+        for ready in wait([self._interrupts, server.control, *by_connection], timeout):
+            if ready is self._interrupts:
+                self._interrupts.raise_it()
+            elif ready is not server.control:
                 yield from self._hear(by_connection[ready])  # type: ignore[index]  # wait returns what it got
-                continue
-            message = server.receive()
-            if message is None:
+            elif (message := server.receive()) is None:
                 yield from self._server_died()
             else:
                 run = self._running[message["exited"]]

@@ -6,6 +6,7 @@ and ends when the driver's end of it closes.
 """
 
 import gc
+import importlib
 import json
 import os
 import selectors
@@ -36,6 +37,7 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001  # a plugin's fault, told in one line
         say(control, failed=f"the task's data cannot be read: {one_line(error)}", exit_code=BenchError.exit_code)
     else:
+        importlib.import_module("torch._dynamo")  # the first optimiser of a process imports it, which takes 1 s
         machine()
         gc.collect()
         gc.freeze()  # the collector of a run touches none of the shared pages

@@ -176,6 +176,16 @@ class StudyFiles:
         return [TrialLine(**{**line, "status": Status(line["status"])}) for line in lines]
 
     @property
+    def searched(self) -> list[TrialLine]:
+        """The search's trials that are done, in the order in which they ended."""
+        return [line for line in self.trials if line.purpose == "search" and line.status.counts]
+
+    def confirmed(self, number: int) -> list[TrialLine]:
+        """The confirming runs of a trial's setting that are done, by seed."""
+        lines = [line for line in self.trials if line.purpose == "confirm" and line.number == number]
+        return sorted((line for line in lines if line.status.counts), key=lambda line: line.seed)
+
+    @property
     def board(self) -> dict[str, Any] | None:
         """The study's answer, or None while there is none."""
         try:

@@ -1,0 +1,1 @@
+"""What a person sees: the tables and the live screen."""

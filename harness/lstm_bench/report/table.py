@@ -1,0 +1,143 @@
+"""Boards side by side, one a column: what `bench` and `compare` print."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from lstm_bench.analysis.board import Board, goal_of
+
+COLUMN = 26  # characters that a board needs
+LABELS = 13
+
+
+def tables(boards: Sequence[Board], width: int, *, head: str = "task") -> RenderableType:
+    """As many boards a table as fit the width, one below the other.
+
+    Args:
+        boards: at least one.
+        width: characters of a line.
+        head: which of a board's names stands above its column: `task` or `study`.
+    """
+    fit = max(1, (width - LABELS - 1) // (COLUMN + 1))
+    groups = [boards[at : at + fit] for at in range(0, len(boards), fit)]
+    return Group(*(_table(group, head) for group in groups))
+
+
+def _table(boards: Sequence[Board], head: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column("", max_width=LABELS, style="dim")
+    for board in boards:
+        table.add_column(Text(board[head], style="bold"), max_width=COLUMN, overflow="fold")
+    for label, cell in ROWS.items():
+        cells = [cell(board) for board in boards]
+        if any(cells):
+            table.add_row(label, *(Text(text) for text in cells))
+    return table
+
+
+def _best(board: Board) -> str:
+    return "\n".join(setting(board["best"]["settings"], "\n").split("\n")) if board["best"] else "no complete trial"
+
+
+def _valid(board: Board) -> str:
+    return f"{score(board, board['best']['score'])} (1 seed)" if board["best"] else ""
+
+
+def _test(board: Board) -> str:
+    found = board["confirmed"]
+    if not found:
+        return "not confirmed" if board["best"] else ""
+    few = board["asked"]["confirm_seeds"] - found["score"]["n"]
+    lost = f"\n{few} of {board['asked']['confirm_seeds']} seeds not complete" if few > 0 else ""
+    return f"{score(board, found['score']['mean'])}\n{span(found['score'])} ({found['score']['n']} seeds){lost}"
+
+
+def _floors(board: Board) -> str:
+    if not board["confirmed"]:
+        return ""
+    return "\n".join(
+        f"{figure(floor['score'])} {name}\n{floor['difference']['mean']:+.3g} {span(floor['difference'])}"
+        for name, floor in board["confirmed"]["floors"].items()
+    )
+
+
+def _target(board: Board) -> str:
+    goal, found = goal_of(board), board["confirmed"]
+    if goal.target is None or not found:
+        return ""
+    hits = sorted(seconds for seconds in found["target_seconds"] if seconds is not None)
+    asked = f"{figure(goal.target)} by {len(hits)} of {len(found['target_seconds'])}"
+    times = ", ".join(f"{seconds:.1f}" for seconds in hits)
+    return f"{asked}\nin {times} s" if hits else asked
+
+
+def _speed(board: Board) -> str:
+    found = board["confirmed"]
+    return f"{thousands(found['timesteps_per_second'])} steps/s" if found else ""
+
+
+def _memory(board: Board) -> str:
+    names = {"rss": "RSS", "private": "private", "allocated": "GPU allocated", "reserved": "GPU reserved"}
+    found = board["confirmed"]["memory"] if board["confirmed"] else {}
+    rows = {text: found.get(f"memory/peak_{name}_mib") for name, text in names.items()}
+    return "\n".join(f"{value:.0f} MiB {text}" for text, value in rows.items() if value is not None)
+
+
+def _cost(board: Board) -> str:
+    found = board["confirmed"]
+    return f"{found['train_seconds']:.1f} s training\n{found['parameters']:,.0f} weights" if found else ""
+
+
+def _trials(board: Board) -> str:
+    statuses = board["statuses"]
+    counts = "\n".join(f"{count} {status.replace('_', ' ')}" for status, count in statuses.items())
+    return f"{sum(statuses.values())} of {board['asked']['trials']}:\n{counts}"
+
+
+ROWS = {
+    "best setting": _best,
+    "valid, search": _valid,
+    "test, fresh": _test,
+    "floor, diff.": _floors,
+    "target": _target,
+    "throughput": _speed,
+    "peak memory": _memory,
+    "a run": _cost,
+    "trials": _trials,
+}
+
+
+def setting(values: Mapping[str, Any], separator: str = ", ") -> str:
+    """Settings as a person says them: `hidden 64, lr 0.0031`."""
+    leaves = [path.rpartition(".")[2] for path in values]
+    return separator.join(
+        f"{leaf if leaves.count(leaf) == 1 else path} {figure(value)}"
+        for (path, value), leaf in zip(values.items(), leaves, strict=True)
+    )
+
+
+def score(board: Board, value: float) -> str:
+    """A score with what it counts."""
+    goal = goal_of(board)
+    return f"{figure(value)} {goal.unit or goal.metric}"
+
+
+def span(interval: Mapping[str, Any]) -> str:
+    """An interval's two ends, to the digits that matter at its width."""
+    if interval["low"] is None:
+        return "[one seed: no interval]"
+    return f"[{interval['low']:.4g}, {interval['high']:.4g}]"
+
+
+def figure(value: Any) -> str:
+    """A number to four digits that matter; anything else as it is."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def thousands(value: float) -> str:
+    """A large number for a table: 108,839 as 109k."""
+    return f"{value / 1000:,.0f}k" if value >= 10_000 else f"{value:,.0f}"

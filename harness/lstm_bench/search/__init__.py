@@ -1,0 +1,1 @@
+"""The search: its space as data, the ask-run-tell loop, and the confirmation on fresh seeds."""

@@ -1,0 +1,82 @@
+"""What `lstm-bench bench` runs: a file a suite, a study an entry. Also the reader of study files."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from lstm_bench.errors import UsageError, unknown
+
+BUDGET = ("trials", "confirm_seeds")
+
+
+@dataclass(frozen=True, slots=True)
+class StudyTable:
+    """One study as a file asks for it, not yet checked.
+
+    Attributes:
+        run: the tables of a run's spec.
+        budget: `trials`, `confirm_seeds`.
+        search: the space; empty: the default one.
+    """
+
+    run: Mapping[str, Any]
+    budget: Mapping[str, Any] = field(default_factory=dict)
+    search: Mapping[str, Any] = field(default_factory=dict)
+
+
+def suite_names() -> list[str]:
+    """The built-in suites."""
+    return sorted(path.name.removesuffix(".toml") for path in files(__name__).iterdir() if path.name.endswith(".toml"))
+
+
+def read_suite(name: str) -> list[StudyTable]:
+    """The studies of a built-in suite, or of a file that has `[[study]]` tables.
+
+    Raises:
+        UsageError: no such suite or file, or it is not one.
+    """
+    path = Path(name)
+    if path.suffix != ".toml":
+        if name not in suite_names():
+            raise unknown("suite", name, suite_names())
+        path = Path(str(files(__name__).joinpath(f"{name}.toml")))
+    studies = read_toml(path).get("study")
+    if not isinstance(studies, list) or not studies:
+        raise UsageError(f"{path}: expected [[study]] tables; a file of one study is run by `lstm-bench search`")
+    return [_study(study, path) for study in studies]
+
+
+def read_study(path: Path) -> StudyTable:
+    """The one study of a file.
+
+    Raises:
+        UsageError: no such file, or it is not one.
+    """
+    return _study(read_toml(path), path)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file.
+
+    Raises:
+        UsageError: it cannot be read, or is no TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path} is not TOML: {error}") from None
+
+
+def _study(table: Any, path: Path) -> StudyTable:
+    if not isinstance(table, dict):
+        raise UsageError(f"{path}: a study is {table!r}, expected a table")
+    run = {key: value for key, value in table.items() if key not in (*BUDGET, "search")}
+    search = table.get("search", {})
+    if not isinstance(search, dict):
+        raise UsageError(f"{path}: search = {search!r}, expected a table of paths")
+    return StudyTable(run, {key: table[key] for key in BUDGET if key in table}, search)
