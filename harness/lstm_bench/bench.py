@@ -111,15 +111,13 @@ def trials_then_confirm(
 
 def runs_left(spec: StudySpec, files: StudyFiles, goal: Goal) -> int:
     """How many runs a study still needs, searching and confirming."""
-    searching = max(0, spec.trials - len(files.searched))
+    searching = max(0, spec.budget.trials - len(files.searched))
     best = best_trial(files.searched, goal)
     had = {line.seed for line in files.confirmed(best.number)} if best and not searching else set()
     return searching + len(set(spec.fresh_seeds) - had)
 
 
-def place(
-    results: Results, name: str | None, stem: str, spec: StudySpec, beneath: Mapping[str, str]
-) -> StudyFiles:
+def place(results: Results, name: str | None, stem: str, spec: StudySpec, beneath: Mapping[str, str]) -> StudyFiles:
     """The study's files: those of the same question, or a name that is free.
 
     Raises:

@@ -27,7 +27,8 @@ PORT = 5000
 
 TaskArgument = Annotated[str, typer.Argument(metavar="TASK", help="A task's name, or module:attr.")]
 SetOption = Annotated[
-    list[str] | None, typer.Option("--set", metavar="K=V", help="One value, such as train.lr=3e-3. Repeatable.")
+    list[str] | None,
+    typer.Option("--set", metavar="K=V", help="One value, such as train.lr=3e-3. Repeatable."),
 ]
 WorkersOption = Annotated[int | None, typer.Option("--workers", min=1, help="Runs at once. Default: one a core.")]
 ResultsOption = Annotated[
@@ -59,9 +60,7 @@ def bench(
         task = question.spec.base.task.replace(":", ".")
         stem = f"{Path(suite).stem}-{task}"
         boards.append(
-            run_study(
-                question, name=None, stem=stem, results=results, workers=workers or _cores(), console=console
-            )
+            run_study(question, name=None, stem=stem, results=results, workers=workers or _cores(), console=console)
         )
     console.print()
     console.print(tables(boards, console.width))
@@ -92,9 +91,7 @@ def search(
         table = replace(table, budget={**table.budget, "trials": trials})
     question = Question.of(table, _settings(settings, seed))
     stem = path.stem if path.suffix == ".toml" else what.replace(":", ".")
-    board = run_study(
-        question, name=name, stem=stem, results=results, workers=workers or _cores(), console=console
-    )
+    board = run_study(question, name=name, stem=stem, results=results, workers=workers or _cores(), console=console)
     console.print()
     console.print(tables([board], console.width))
     _say_where(results, console)
@@ -179,7 +176,8 @@ def tasks() -> None:
 
 @app.command()
 def ui(
-    context: typer.Context, port: Annotated[int, typer.Option(min=1, max=65535, help="Where it listens.")] = PORT
+    context: typer.Context,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Where it listens.")] = PORT,
 ) -> None:
     """Serve the MLflow UI over the results, on this machine alone."""
     from lstm_bench.record.server import serve

@@ -33,9 +33,7 @@ def accuracy(output: Tensor, targets: Tensor) -> Tally:
 
 def bits(output: Tensor, targets: Tensor) -> Tally:
     """Cross-entropy in bits of the scored targets, [...] int64, under the logits, [..., C]."""
-    total = functional.cross_entropy(
-        output.flatten(0, -2), targets.flatten(), ignore_index=UNSCORED, reduction="sum"
-    )
+    total = functional.cross_entropy(output.flatten(0, -2), targets.flatten(), ignore_index=UNSCORED, reduction="sum")
     return Tally(total.double() / math.log(2), (targets != UNSCORED).sum())
 
 

@@ -102,7 +102,12 @@ def train(state: TrainState, task: Task, spec: TrainSpec, *, watch: Watch) -> Ge
             **progress(state, task),
         }
         reading = Reading(
-            state.step, state.sequences, state.timesteps, watch.training.seconds, time.time_ns() // 10**6, metrics
+            state.step,
+            state.sequences,
+            state.timesteps,
+            watch.training.seconds,
+            time.time_ns() // 10**6,
+            metrics,
         )
         name = f"valid/{task.goal.metric}"
         if state.best is None or task.goal.better(metrics[name], state.best.metrics[name]):
@@ -122,7 +127,7 @@ def train_window(state: TrainState, task: Task, spec: TrainSpec, batches: Iterat
         state.recurrent = detached(after)
         loss = task.loss(output.float(), batch)
         state.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        loss.backward()
         nn.utils.clip_grad_norm_(parameters, spec.clip)
         state.optimizer.step()
         state.schedule.step()

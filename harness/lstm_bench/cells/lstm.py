@@ -18,10 +18,11 @@ class LSTM(nn.Module):
     def __init__(self, inputs: int, hidden: int, *, forget_bias: float = 1.0) -> None:
         super().__init__()
         self.layer = nn.LSTM(inputs, hidden, batch_first=True)
+        weights = dict(self.layer.named_parameters())
         with torch.no_grad():
-            for bias in (self.layer.bias_ih_l0, self.layer.bias_hh_l0):
-                bias.zero_()  # the two are only ever added, so one of them carries the forget gate's
-            self.layer.bias_ih_l0[hidden : 2 * hidden] = forget_bias  # gates lie in the order i, f, g, o
+            weights["bias_hh_l0"].zero_()  # the two biases are only ever added: one of them suffices
+            weights["bias_ih_l0"].zero_()
+            weights["bias_ih_l0"][hidden : 2 * hidden] = forget_bias  # gates lie in the order i, f, g, o
 
     def forward(self, x_BTF: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Outputs [B, T, H] and the state after the last step: (h [B, H], c [B, H])."""

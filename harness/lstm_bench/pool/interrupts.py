@@ -7,7 +7,7 @@ from types import FrameType
 
 
 class Interrupts:
-    """While entered, the first SIGINT or SIGTERM makes it readable; another one raises KeyboardInterrupt at once.
+    """While entered, the first SIGINT or SIGTERM makes `readable` so; another one raises KeyboardInterrupt at once.
 
     Signals can be taken over in the main thread alone; elsewhere this does nothing.
     """
@@ -17,9 +17,10 @@ class Interrupts:
         self._heard = 0
         self._before: dict[signal.Signals, object] = {}
 
-    def fileno(self) -> int:
-        """What `multiprocessing.connection.wait` looks at."""
-        return self._reader.fileno()
+    @property
+    def readable(self) -> socket.socket:
+        """What becomes readable: for `multiprocessing.connection.wait`."""
+        return self._reader
 
     def __enter__(self) -> "Interrupts":
         if threading.current_thread() is threading.main_thread():

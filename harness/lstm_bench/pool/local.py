@@ -115,10 +115,10 @@ class LocalPool:
 
     def _wait(self, timeout: float | None) -> Iterator[Event]:
         """Wait for the next messages and yield what they say."""
-        server = self._warm_server()
+        server, interrupt = self._warm_server(), self._interrupts.readable
         by_connection = {run.driver: run for run in self._running.values() if not run.deaf}
-        for ready in wait([self._interrupts, server.control, *by_connection], timeout):
-            if ready is self._interrupts:
+        for ready in wait([interrupt, server.control, *by_connection], timeout):
+            if ready is interrupt:
                 self._interrupts.raise_it()
             elif ready is not server.control:
                 yield from self._hear(by_connection[ready])  # type: ignore[index]  # wait returns what it got

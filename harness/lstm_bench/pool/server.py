@@ -35,7 +35,11 @@ def main() -> None:
     except BenchError as error:
         say(control, failed=str(error), exit_code=error.exit_code)
     except Exception as error:  # noqa: BLE001  # a plugin's fault, told in one line
-        say(control, failed=f"the task's data cannot be read: {one_line(error)}", exit_code=BenchError.exit_code)
+        say(
+            control,
+            failed=f"the task's data cannot be read: {one_line(error)}",
+            exit_code=BenchError.exit_code,
+        )
     else:
         importlib.import_module("torch._dynamo")  # the first optimiser of a process imports it, which takes 1 s
         machine()

@@ -4,6 +4,7 @@ One experiment a task, a parent run a study, a child run for each of its runs. T
 """
 
 import contextlib
+import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,9 @@ from lstm_bench.errors import BenchError
 from lstm_bench.record.files import Results
 from lstm_bench.result import Reading, RunResult, Status
 from lstm_bench.spec import RunSpec
+
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # making a store is no news to a person
+logging.getLogger("alembic").setLevel(logging.WARNING)
 
 RUN_KEY = "lstm_bench.run_key"  # one MLflow run for each
 # The UI opens in another view; this is the way to the runs and their charts.
@@ -91,7 +95,7 @@ class Tracker:
             result: its figures become metrics at the last reading's step and time.
             at: the last reading, or None.
         """
-        metrics = result.metrics | {f"floor/{name}": score for name, score in result.floors.items()}
+        metrics = {**result.metrics, **{f"floor/{name}": score for name, score in result.floors.items()}}
         step, time_ms = (at.step, at.time_ms) if at else (0, 0)
         tags = {"status": result.status.value} | ({"reason": result.reason} if result.reason else {})
         self._client.log_batch(

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from lstm_bench.analysis.board import Board, goal_of
 
-COLUMN = 26  # characters that a board needs
+COLUMN = 21  # characters that a board needs: three stand side by side in 80
 LABELS = 13
 
 
@@ -40,27 +40,27 @@ def _table(boards: Sequence[Board], head: str) -> Table:
 
 
 def _best(board: Board) -> str:
-    return "\n".join(setting(board["best"]["settings"], "\n").split("\n")) if board["best"] else "no complete trial"
+    return setting(board["best"]["settings"], "\n") if board["best"] else "no complete trial"
 
 
 def _valid(board: Board) -> str:
-    return f"{score(board, board['best']['score'])} (1 seed)" if board["best"] else ""
+    return f"{score(board, board['best']['score'])}\n1 seed, in the search" if board["best"] else ""
 
 
 def _test(board: Board) -> str:
     found = board["confirmed"]
     if not found:
         return "not confirmed" if board["best"] else ""
-    few = board["asked"]["confirm_seeds"] - found["score"]["n"]
-    lost = f"\n{few} of {board['asked']['confirm_seeds']} seeds not complete" if few > 0 else ""
-    return f"{score(board, found['score']['mean'])}\n{span(found['score'])} ({found['score']['n']} seeds){lost}"
+    asked, n = board["asked"]["confirm_seeds"], found["score"]["n"]
+    seeds = f"{n} fresh seeds" if n == asked else f"{n} of {asked} fresh seeds"
+    return f"{score(board, found['score']['mean'])}\n{span(found['score'])}\n{seeds}"
 
 
 def _floors(board: Board) -> str:
     if not board["confirmed"]:
         return ""
     return "\n".join(
-        f"{figure(floor['score'])} {name}\n{floor['difference']['mean']:+.3g} {span(floor['difference'])}"
+        f"{name}\n{figure(floor['score'])}, {floor['difference']['mean']:+.3g}\n{span(floor['difference'], '+.3g')}"
         for name, floor in board["confirmed"]["floors"].items()
     )
 
@@ -100,9 +100,9 @@ def _trials(board: Board) -> str:
 
 ROWS = {
     "best setting": _best,
-    "valid, search": _valid,
-    "test, fresh": _test,
-    "floor, diff.": _floors,
+    "valid score": _valid,
+    "test score": _test,
+    "floor, paired difference": _floors,
     "target": _target,
     "throughput": _speed,
     "peak memory": _memory,
@@ -126,11 +126,11 @@ def score(board: Board, value: float) -> str:
     return f"{figure(value)} {goal.unit or goal.metric}"
 
 
-def span(interval: Mapping[str, Any]) -> str:
-    """An interval's two ends, to the digits that matter at its width."""
+def span(interval: Mapping[str, Any], form: str = ".4g") -> str:
+    """The two ends of a 95 % interval."""
     if interval["low"] is None:
-        return "[one seed: no interval]"
-    return f"[{interval['low']:.4g}, {interval['high']:.4g}]"
+        return "no interval"
+    return f"[{interval['low']:{form}}, {interval['high']:{form}}]"
 
 
 def figure(value: Any) -> str:

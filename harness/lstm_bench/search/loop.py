@@ -48,7 +48,7 @@ def search(
     done = len(files.searched)
 
     def next_job() -> TrialJob | None:
-        if done + len(trials) >= spec.trials:
+        if done + len(trials) >= spec.budget.trials:
             return None
         trial = study.ask(distributions)
         path = results.run(new_run_id(spec.base.task)).path
@@ -88,7 +88,9 @@ def confirm(
             return None
         run = setting.with_values({"seed": seeds.pop(0)})
         path = results.run(new_run_id(spec.base.task)).path
-        return TrialJob(run, path, True, "confirm", best.number, tuple(best.settings.items()))
+        return TrialJob(
+            run, path, test=True, purpose="confirm", number=best.number, settings=tuple(best.settings.items())
+        )
 
     for event in pool.run(next_job):
         if isinstance(event, Ended):

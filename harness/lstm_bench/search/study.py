@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import optuna
@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 
 from lstm_bench.errors import UsageError
 from lstm_bench.record.files import SCHEMA, Results, StudyFiles
-from lstm_bench.spec import Count, RunSpec, checked
+from lstm_bench.spec import Count, Natural, RunSpec, checked
 from lstm_bench.task import Goal
 
 STARTUP_TRIALS = 4  # drawn at random before the sampler learns, and finished before the pruner judges
@@ -23,44 +23,55 @@ FRESH_SEEDS_FROM = 1000  # seeds that confirm begin here, above the search's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """How much a study may spend, and where: its keys in TOML.
+
+    Attributes:
+        trials: in all, over all starts; every status but `killed` counts.
+        confirm_seeds: fresh seeds on which the best setting is run again.
+        prune_after: steps before which no trial is judged; the tasks that sit on a plateau at first need more.
+    """
+
+    trials: Count = 12
+    confirm_seeds: Count = 3
+    prune_after: Natural = 0
+
+
+@dataclass(frozen=True, slots=True)
 class StudySpec:
     """What is asked of a study.
 
     Attributes:
         base: resolved; the space's values are put into it. Its seed is the search's.
         space: by dotted path, see `search.space`.
-        trials: in all, over all starts; every status but `killed` counts.
-        confirm_seeds: fresh seeds on which the best setting is run again.
+        budget: how much it may spend, and where.
     """
 
     base: RunSpec
-    space: Mapping[str, Any] = field(default_factory=dict)
-    trials: Count = 12
-    confirm_seeds: Count = 3
+    space: Mapping[str, Any]
+    budget: Budget
 
     @classmethod
     def from_dict(cls, base: RunSpec, budget: Mapping[str, Any], space: Mapping[str, Any]) -> "StudySpec":
-        """The study of a checked base; `budget` holds `trials` and `confirm_seeds`.
+        """The study of a resolved base.
 
         Raises:
             UsageError: an unknown key in the budget, or a value of the wrong type or range.
         """
-        sound = checked(Budget, budget, "")
-        if base.seed + 1 > FRESH_SEEDS_FROM:
+        if base.seed >= FRESH_SEEDS_FROM:
             raise UsageError(f"seed = {base.seed}: expected below {FRESH_SEEDS_FROM}, where the fresh seeds begin")
-        return cls(base=base, space=space, trials=sound.trials, confirm_seeds=sound.confirm_seeds)
+        return cls(base, space, checked(Budget, budget, ""))
 
     @property
     def fresh_seeds(self) -> list[int]:
         """The seeds that confirm; the search has none of them."""
-        return [FRESH_SEEDS_FROM + k for k in range(self.confirm_seeds)]
+        return [FRESH_SEEDS_FROM + k for k in range(self.budget.confirm_seeds)]
 
     def asked(self, facts: Mapping[str, str]) -> dict[str, Any]:
         """What is asked, whole, as plain tables; the facts are those beneath every run of the study."""
         return {
             "schema": SCHEMA,
-            "trials": self.trials,
-            "confirm_seeds": self.confirm_seeds,
+            **asdict(self.budget),
             **self.base.to_dict(),
             "search": dict(self.space),
             "facts": dict(facts),
@@ -69,14 +80,6 @@ class StudySpec:
     def to_toml(self, facts: Mapping[str, str]) -> str:
         """What `study.toml` says."""
         return tomli_w.dumps(self.asked(facts))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
-    """How much a study may spend: its keys in TOML."""
-
-    trials: Count = 12
-    confirm_seeds: Count = 3
 
 
 def differences(asked: Mapping[str, Any], now: Mapping[str, Any], where: str = "") -> list[str]:
@@ -105,7 +108,7 @@ def open_study(results: Results, files: StudyFiles, spec: StudySpec, goal: Goal)
         study_name=files.name,
         direction="maximize" if goal.search_maximizes else "minimize",
         sampler=TPESampler(n_startup_trials=STARTUP_TRIALS, seed=int.from_bytes(seed, "big")),
-        pruner=MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=spec.base.train.steps // 8),
+        pruner=MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=spec.budget.prune_after),
         load_if_exists=True,
     )
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):

@@ -9,7 +9,7 @@ from typing import Any
 
 from lstm_bench.errors import UsageError, unknown
 
-BUDGET = ("trials", "confirm_seeds")
+BUDGET = ("trials", "confirm_seeds", "prune_after")  # the keys of `search.study.Budget`
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class StudyTable:
 
     Attributes:
         run: the tables of a run's spec.
-        budget: `trials`, `confirm_seeds`.
+        budget: `trials`, `confirm_seeds`, `prune_after`.
         search: the space; empty: the default one.
     """
 

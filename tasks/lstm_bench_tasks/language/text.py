@@ -44,9 +44,7 @@ class Text:
         per_epoch = -(-inputs_BS.shape[1] // window)
         for k in range(start, sys.maxsize if split == "train" else per_epoch):
             at = k % per_epoch * window
-            yield Batch(
-                inputs_BS[:, at : at + window].long(), targets_BS[:, at : at + window].long(), carry=at > 0
-            )
+            yield Batch(inputs_BS[:, at : at + window].long(), targets_BS[:, at : at + window].long(), carry=at > 0)
 
 
 @functools.cache

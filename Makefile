@@ -1,0 +1,53 @@
+# Everything a person types. `make bench` on a fresh machine makes .venv, installs, and runs the benchmark.
+.DEFAULT_GOAL := help
+.PHONY: help dev bench ui test test-slow lint format microbench reference clean
+
+PYTHON ?= python3
+SUITE ?= quick
+PORT ?= 5000
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+PYTEST := $(BIN)/python -m pytest
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# Editable: entry points are read at installation, so a change of pyproject.toml installs again.
+.venv/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) --editable '.[data]'
+	@touch $@
+
+.venv/.dev: .venv/.installed
+	$(PIP) --editable '.[data,dev]'
+	@touch $@
+
+dev: .venv/.dev ## install what developing needs, too
+
+bench: .venv/.installed ## run a suite (SUITE=quick) and print its table
+	$(BIN)/lstm-bench bench $(SUITE)
+
+ui: .venv/.installed ## serve the MLflow UI over results/ (PORT=5000), on this machine alone
+	$(BIN)/lstm-bench ui --port $(PORT)
+
+test: .venv/.dev ## every test that takes seconds
+	$(PYTEST) -n 2 -m "not slow and not gpu" --ignore tests/benchmarks
+
+test-slow: .venv/.dev ## the tests that take minutes: suite quick, whole, to the scores it must reach
+	$(PYTEST) -m slow --ignore tests/benchmarks
+
+lint: .venv/.dev ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/.dev ## let ruff mend what it can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+microbench: .venv/.dev ## the speeds that the README gives (pytest-benchmark)
+	$(PYTEST) tests/benchmarks
+
+clean: ## forget the installation; results stay
+	rm -rf .venv
