@@ -31,7 +31,7 @@ ui: .venv/.installed ## serve the MLflow UI over results/ (PORT=5000), on this m
 	$(BIN)/lstm-bench ui --port $(PORT)
 
 test: .venv/.dev ## every test that takes seconds
-	$(PYTEST) -n 2 -m "not slow and not gpu" --ignore tests/benchmarks
+	$(PYTEST) -n 2 --dist loadscope -m "not slow and not gpu" --ignore tests/benchmarks
 
 test-slow: .venv/.dev ## the tests that take minutes: suite quick, whole, to the scores it must reach
 	$(PYTEST) -m slow --ignore tests/benchmarks

@@ -4,6 +4,7 @@ import re
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
+from typing import TYPE_CHECKING
 
 from optuna.distributions import BaseDistribution
 from rich.console import Console
@@ -15,7 +16,6 @@ from lstm_bench.meter import machine
 from lstm_bench.pool import Ended, Event, Heard, Job, Pool, Started
 from lstm_bench.pool.local import LocalPool
 from lstm_bench.record.files import Results, StudyFiles, new_run_id
-from lstm_bench.record.mlflow import Tracker
 from lstm_bench.report.note import study_note
 from lstm_bench.report.screen import Screen
 from lstm_bench.report.table import setting
@@ -26,6 +26,9 @@ from lstm_bench.search.study import StudySpec, differences, open_study
 from lstm_bench.spec import RunSpec, Value, fingerprint
 from lstm_bench.suites import StudyTable
 from lstm_bench.task import Goal, Task
+
+if TYPE_CHECKING:
+    from lstm_bench.record.mlflow import Tracker
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -69,6 +72,8 @@ def run_study(
     """
     spec, goal = question.spec, question.task.goal
     with LocalPool(spec.base, workers) as pool:
+        from lstm_bench.record.mlflow import Tracker  # takes 1 s, while the server gets warm
+
         beneath = facts(spec.base, pool.data_digest)
         files = place(results, name, stem, spec, beneath)
         known = make_board(results, files, goal) if files.exists else None
@@ -143,7 +148,7 @@ def place(results: Results, name: str | None, stem: str, spec: StudySpec, beneat
 class Desk:
     """Passes on what happens in a study: to MLflow, and to the screen."""
 
-    tracker: Tracker
+    tracker: "Tracker"
     screen: Screen
     goal: Goal
     files: StudyFiles
@@ -197,6 +202,8 @@ def run_once(spec: RunSpec, *, results: Results, console: Console) -> RunResult:
     result = RunResult.from_dict({"status": "killed"})
     last: Reading | None = None
     with LocalPool(spec, 1) as pool:
+        from lstm_bench.record.mlflow import Tracker
+
         beneath = facts(spec, pool.data_digest)
         tracker = Tracker(results, spec.task)
         for event in pool.run(lambda: jobs.pop() if jobs else None):

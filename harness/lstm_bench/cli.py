@@ -2,12 +2,13 @@
 
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lstm_bench.errors import BenchError, UsageError, nearest
+from lstm_bench.errors import BenchError, UsageError, unknown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -187,6 +188,7 @@ def ui(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; whatever goes wrong is one line and an exit code."""
+    sys.path.append(str(Path.cwd()))  # last: a user's own module:attr is found, and shadows nothing
     sys.exit(_run(sys.argv[1:] if arguments is None else list(arguments)))
 
 
@@ -196,31 +198,39 @@ def _run(arguments: list[str]) -> int:
         code = command.main(arguments, prog_name="lstm-bench", standalone_mode=False)
     except BenchError as error:
         return _complain(str(error), error.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        return _complain("interrupted; what is done is kept, and the same command goes on with it", INTERRUPTED)
     except Exception as error:
         if not hasattr(error, "format_message"):  # not the command line's own
             raise
-        return _complain(_misuse(error), UsageError.exit_code) if error.format_message() else UsageError.exit_code
+        return _complain(_misuse(error, arguments), UsageError.exit_code)
+    if code == INTERRUPTED:  # what the command line makes of a KeyboardInterrupt
+        return _complain("interrupted; what is done is kept, and the same command goes on with it", code)
     return code if isinstance(code, int) else 0
 
 
-def _misuse(error: Any) -> str:
+def _misuse(error: Any, arguments: list[str]) -> str:
     """What the command line's parser found wrong, in one line, with the nearest right name and what is allowed."""
     message = " ".join(error.format_message().split())
     wrong = getattr(error, "option_name", None)
     if wrong:
-        known = [option for parameter in error.ctx.command.params for option in parameter.opts if option[:2] == "--"]
-        near = nearest(wrong, known)
-        guess = f" Did you mean '{near}'?" if near else ""
-        return f"no such option '{wrong}'.{guess} Available: {', '.join(sorted(known))}"
+        options = [option for parameter in error.ctx.command.params for option in parameter.opts]
+        return str(unknown("option", wrong, [option for option in options if option.startswith("--")]))
     if message.startswith("No such command"):
-        known = list(error.ctx.command.commands)
-        name = message.split("'")[1]
-        near = nearest(name, known)
-        guess = f" Did you mean '{near}'?" if near else ""
-        return f"no such command '{name}'.{guess} Available: {', '.join(sorted(known))}"
-    return message
+        return str(unknown("command", message.split("'")[1], error.ctx.command.commands))
+    option, _, expected = message.removeprefix("Invalid value for ").partition(": ")
+    found = _given(option.strip("'"), arguments)
+    if found is None:
+        return message
+    return f"{option} = '{found}': expected {expected.removeprefix('Input should be ').partition(', unable')[0]}"
+
+
+def _given(option: str, arguments: list[str]) -> str | None:
+    """What the user wrote after an option."""
+    for argument, after in pairwise([*arguments, ""]):
+        if argument == option:
+            return after
+        if argument.startswith(f"{option}="):
+            return argument.partition("=")[2]
+    return None
 
 
 def _complain(message: str, code: int) -> int:
@@ -254,8 +264,6 @@ def _cores() -> int:
 
 
 def _board(results: "Results", name: str) -> "dict[str, Any]":
-    from lstm_bench.errors import unknown
-
     board = results.study(name).board
     if board is None:
         raise unknown("study", name, [files.name for files in results.studies() if files.board])

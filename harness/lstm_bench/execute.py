@@ -5,16 +5,16 @@ import inspect
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, Protocol
 
 import torch
 
 from lstm_bench import losses, model, plugins, train
-from lstm_bench.errors import UsageError
+from lstm_bench.errors import UsageError, unknown
 from lstm_bench.meter import MemoryMeter, Watch, has_native_bfloat16
-from lstm_bench.result import Reading, RunResult, Status, is_finite, steady_speed
-from lstm_bench.spec import RunSpec, Value
+from lstm_bench.result import Reading, RunResult, Status, is_finite, steady_speeds
+from lstm_bench.spec import RunSpec, Value, known_paths
 from lstm_bench.task import Goal, Task, make_task, options_of
 
 Verdict = Callable[[Reading], Status | None]
@@ -42,11 +42,16 @@ def spec_of(tables: Mapping[str, Any], settings: Mapping[str, Value]) -> tuple[R
     name = tables.get("task")
     if not isinstance(name, str):
         raise UsageError(f"task = {name!r}: expected a task's name; `lstm-bench tasks` lists them")
+    cls = plugins.load(plugins.TASKS, name)
     written: dict[str, Value] = {}
     for key, value in tables.items():
         written |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, Mapping) else {key: value}
-    defaults = getattr(plugins.load(plugins.TASKS, name), "defaults", {})
-    return resolve(RunSpec(task=name).with_values({**defaults, **written, **settings}))
+    values = {**getattr(cls, "defaults", {}), **written, **settings}
+    known = known_paths(f.name for f in fields(cls))
+    for path in values:
+        if path not in known:
+            raise unknown("key", path, known)
+    return resolve(RunSpec(task=name).with_values(values))
 
 
 def resolve(spec: RunSpec) -> tuple[RunSpec, Task]:
@@ -56,7 +61,7 @@ def resolve(spec: RunSpec) -> tuple[RunSpec, Task]:
         UsageError: the spec names something that does not exist or cannot be.
     """
     task = make_task(spec)
-    plugins.load(plugins.CELLS, spec.model.cell)
+    model.load_cell(spec.model.cell)
     precision = spec.train.precision
     if precision == "auto":
         precision = "bfloat16" if has_native_bfloat16(spec.device) else "float32"
@@ -67,7 +72,7 @@ def facts(spec: RunSpec, data_digest: str) -> dict[str, str]:
     """What lies beneath a run besides its spec: digests of its data and of the code that computes, and torch."""
     code = (
         plugins.load(plugins.TASKS, spec.task),
-        plugins.load(plugins.CELLS, spec.model.cell),
+        model.load_cell(spec.model.cell),
         train,
         model,
         losses,
@@ -98,7 +103,7 @@ def execute(spec: RunSpec, recorder: Recorder, verdict: Verdict = go_on, *, test
         try:
             torch.set_num_threads(spec.threads)
             torch.manual_seed(spec.seed)
-            network = model.build(task.signature, spec.model)
+            network = model.SequenceModel(task.signature, spec.model)
             metrics["model/parameters"] = float(sum(p.numel() for p in network.parameters()))
             state = train.TrainState.fresh(network, spec.train, seed=spec.seed, device=device)
             status, reason = _listen(state, task, spec, recorder, verdict, watch, readings)
@@ -163,10 +168,7 @@ def summary(readings: Sequence[Reading], goal: Goal, watch: Watch) -> dict[str, 
             "target/steps": float(hit.step),
             "target/sequences": float(hit.sequences),
         }
-    for speed in ("speed/timesteps_per_second", "speed/sequences_per_second"):
-        steady = steady_speed(readings, speed)
-        metrics |= {} if steady is None else {speed: steady}
-    return metrics
+    return metrics | steady_speeds(readings)
 
 
 def one_line(error: BaseException) -> str:

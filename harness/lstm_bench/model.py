@@ -1,5 +1,8 @@
 """Encoder, cells, head: sized by the task's signature."""
 
+from collections.abc import Callable
+from typing import Any, cast
+
 import torch
 from torch import Tensor, nn
 
@@ -14,6 +17,8 @@ State = tuple[tuple[Tensor, ...], ...]  # a layer's parts, for each layer
 class SequenceModel(nn.Module):
     """Tokens or features in, an output at every step or at the last valid one.
 
+    Draws its weights from torch's global generator.
+
     Args:
         signature: the task's; gives the outer sizes.
         spec: gives the inner ones.
@@ -21,7 +26,7 @@ class SequenceModel(nn.Module):
 
     def __init__(self, signature: Signature, spec: ModelSpec) -> None:
         super().__init__()
-        cell = plugins.load(plugins.CELLS, spec.cell)
+        cell = load_cell(spec.cell)
         self.every_step = signature.every_step
         self.encoder: nn.Module = nn.Identity()
         width = signature.features or spec.embedding
@@ -58,18 +63,18 @@ class SequenceModel(nn.Module):
         return self.head(self.dropout(x)), tuple(after)
 
 
+def load_cell(name: str) -> Callable[..., nn.Module]:
+    """The cell that a name stands for: see `lstm_bench.cells` for what it must be.
+
+    Raises:
+        UsageError: nothing is called so, or what is called so is no cell.
+    """
+    cell: Any = plugins.load(plugins.CELLS, name)
+    if not callable(cell):
+        raise UsageError(f"model.cell = '{name}' is {type(cell).__name__}, expected a class of recurrent layers")
+    return cast(Callable[..., nn.Module], cell)
+
+
 def detached(state: State) -> State:
     """The same state with its history cut off: truncated backpropagation ends here."""
     return tuple(tuple(part.detach() for part in layer) for layer in state)
-
-
-def build(signature: Signature, spec: ModelSpec) -> SequenceModel:
-    """The model of a spec; draws its weights from torch's global generator.
-
-    Raises:
-        UsageError: no such cell, or a cell that does not take these sizes.
-    """
-    try:
-        return SequenceModel(signature, spec)
-    except TypeError as error:
-        raise UsageError(f"model.cell = '{spec.cell}' is not a cell: {error}") from error

@@ -1,6 +1,7 @@
 """What a run says: a reading at each evaluation, one result at its end, with exactly one status."""
 
 import enum
+import itertools
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -41,7 +42,7 @@ class Reading:
         timesteps: training time steps seen, padding left out.
         seconds: spent training; evaluations and the caller's time are not in it.
         time_ms: wall clock, milliseconds since 1970 (MLflow's timestamp of every metric here).
-        metrics: by `room/name_unit`, such as `train/loss`, `valid/accuracy`, `speed/timesteps_per_second`.
+        metrics: by `room/name_unit`, such as `train/loss`, `valid/accuracy`, `progress/epochs`.
     """
 
     step: int
@@ -84,13 +85,22 @@ class RunResult:
         return cls(**{**values, "status": Status(values["status"])})
 
 
-def steady_speed(readings: Sequence[Reading], name: str) -> float | None:
-    """The median of a `speed/...` metric over the windows between readings, the first (warm-up) left out.
+def steady_speeds(readings: Sequence[Reading]) -> dict[str, float]:
+    """The medians of a run's speeds over the windows between readings, the first (warm-up) left out.
 
-    A run of one window has nothing else, so it is kept there. None where no window has the metric.
+    A run of one window has nothing else, so it is kept there. Nothing where there is no reading.
     """
-    speeds = [reading.metrics[name] for reading in readings if name in reading.metrics]
-    return statistics.median(speeds[1:] or speeds) if speeds else None
+    start = Reading(0, 0, 0, 0.0, 0, {})
+    windows = list(itertools.pairwise([start, *readings]))
+    windows = windows[1:] or windows
+    if not windows:
+        return {}
+    return {
+        f"speed/{what}_per_second": statistics.median(
+            (getattr(now, what) - getattr(before, what)) / (now.seconds - before.seconds) for before, now in windows
+        )
+        for what in ("timesteps", "sequences")
+    }
 
 
 def is_finite(metrics: Mapping[str, float]) -> bool:

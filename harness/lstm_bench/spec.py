@@ -104,7 +104,7 @@ class RunSpec:
         for path, value in values.items():
             table, _, key = path.rpartition(".")
             if table and table not in ("options", "model", "train"):
-                raise unknown("key", path, known_paths())
+                raise unknown("key", path, known_paths(self.options))
             (tables[table] if table else tables)[key] = value
         return RunSpec.from_dict(tables)
 
@@ -135,12 +135,16 @@ def checked(cls: type[T], values: Mapping[str, Any], where: str) -> T:
         UsageError: an unknown field, a value of the wrong type or out of range, or one that the class refuses.
     """
     hints = typing.get_type_hints(cls, include_extras=True)
-    known = [f.name for f in dataclasses.fields(cls) if f.init]  # type: ignore[arg-type]  # T is a dataclass
+    fields = [f for f in dataclasses.fields(cls) if f.init]  # type: ignore[arg-type]  # T is a dataclass
+    known = [f.name for f in fields]
     sound = {}
     for key, value in values.items():
         if key not in known:
             raise unknown("key", where + key, [where + name for name in known])
         sound[key] = check_value(hints[key], value, where + key)
+    for f in fields:
+        if f.name not in sound and f.default is f.default_factory is dataclasses.MISSING:
+            raise UsageError(f"{where}{f.name} is missing: expected {where}{f.name} = <value>")
     try:
         return cls(**sound)
     except ValueError as error:  # the class's own __post_init__

@@ -81,24 +81,23 @@ def train(state: TrainState, task: Task, spec: TrainSpec, *, watch: Watch) -> Ge
     The watch stands still while the caller holds a reading, so a slow caller lowers no throughput.
 
     Yields:
-        A reading with `train/loss` (mean over the window), `valid/...` for each tally, `speed/...` of the
-        window and `progress/...`.
+        A reading with `train/loss` (mean over the window), `valid/...` for each tally, the window's speed, and
+        `progress/...`.
     """
     batches = task.batches("train", spec.batch_size, state.seed, start=state.step)
     while state.step < spec.steps:
         window = min(spec.eval_every - state.step % spec.eval_every, spec.steps - state.step)
-        before = (watch.training.seconds, state.sequences, state.timesteps)
+        seconds, timesteps = watch.training.seconds, state.timesteps
         with watch.training:
             loss = train_window(state, task, spec, islice(batches, window))
             synchronize(state.device)
         with watch.evaluating:
             scores = evaluate(state.model, task, "valid", state.seed, state.device, spec)
-        seconds = watch.training.seconds - before[0]
+        seconds = watch.training.seconds - seconds
         metrics = {
             "train/loss": float(loss) / window,
             **{f"valid/{name}": score for name, score in scores.items()},
-            "speed/sequences_per_second": (state.sequences - before[1]) / seconds,
-            "speed/timesteps_per_second": (state.timesteps - before[2]) / seconds,
+            "speed/window_timesteps_per_second": (state.timesteps - timesteps) / seconds,
             **progress(state, task),
         }
         reading = Reading(

@@ -174,9 +174,9 @@ class _Server:
         self._digest: str | None = None
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed in close()
         self._process = subprocess.Popen(  # noqa: S603  # our own module
-            [sys.executable, "-m", "lstm_bench.pool.server", str(theirs.fileno())],
+            [sys.executable, "-P", "-m", "lstm_bench.pool.server", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
-            env=os.environ | QUIET,
+            env=os.environ | QUIET | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},  # plugins as found here
             stdin=subprocess.DEVNULL,
             stdout=self._errors,
             stderr=self._errors,

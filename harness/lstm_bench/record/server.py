@@ -1,11 +1,13 @@
 """The MLflow UI over a results folder, on this machine alone."""
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from lstm_bench.errors import BenchError, UsageError
 from lstm_bench.record.files import Results
@@ -25,27 +27,15 @@ def serve(results: Results, port: int) -> int:
     """
     if not (results.root / "mlflow.db").exists():
         raise BenchError(f"no MLflow store in {results.root} yet: `make bench` makes one")
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            raise UsageError(f"port {port} of {HOST} is taken: choose another, such as --port {port + 1}") from None
+    refuse_taken(port)
     with opened(results) as client:
         experiments = [e for e in client.search_experiments() if e.name != "Default"]
-    process = subprocess.Popen(  # noqa: S603  # our own arguments
-        [
-            sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1",
-            "--backend-store-uri", results.mlflow_uri,
-            "--artifacts-destination", results.artifacts.resolve().as_uri(),
-        ],
-        env=os.environ | LIGHT,
-        start_new_session=True,  # its children live on when it alone is ended: they end as a group
-        stdout=subprocess.DEVNULL,
-    )  # fmt: skip
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a closed terminal ends the server, too
+        signal.signal(number, signal.default_int_handler)
+    log = results.root / "mlflow-server.log"
+    process = start(results, port, log)
     try:
-        wait_until_listening(process, port)
+        wait_until_listening(process, port, log)
         for experiment in experiments:
             print(f"{experiment.name}: http://{HOST}:{port}{CHARTS.format(experiment=experiment.experiment_id)}")
         print(f"Serving {results.root} on {HOST} alone; Ctrl-C ends it.", flush=True)
@@ -53,11 +43,41 @@ def serve(results: Results, port: int) -> int:
     except KeyboardInterrupt:
         return 0
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+            os.killpg(process.pid, signal.SIGTERM)
         process.wait()
 
 
-def wait_until_listening(process: "subprocess.Popen[bytes]", port: int) -> None:
+def refuse_taken(port: int) -> None:
+    """Look whether somebody listens there already.
+
+    Raises:
+        UsageError: somebody does.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            raise UsageError(f"port {port} of {HOST} is taken: choose another, such as --port {port + 1}") from None
+
+
+def start(results: Results, port: int, log: Path) -> "subprocess.Popen[bytes]":
+    """Start the server in a process group of its own, since its children outlive it when it alone is ended."""
+    command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]
+    store = ["--backend-store-uri", results.mlflow_uri]
+    artifacts = ["--artifacts-destination", results.artifacts.resolve().as_uri()]
+    with log.open("wb") as output:
+        return subprocess.Popen(  # noqa: S603  # our own arguments
+            [*command, *store, *artifacts],
+            env=os.environ | LIGHT,
+            start_new_session=True,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def wait_until_listening(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
     """Return when the server answers.
 
     Raises:
@@ -66,7 +86,7 @@ def wait_until_listening(process: "subprocess.Popen[bytes]", port: int) -> None:
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         if process.poll() is not None:
-            raise BenchError(f"the MLflow server ended with exit code {process.returncode} before it listened")
+            raise BenchError(f"the MLflow server ended with exit code {process.returncode}: {log} says why")
         with socket.socket() as probe:
             if probe.connect_ex((HOST, port)) == 0:
                 return

@@ -44,7 +44,7 @@ def _best(board: Board) -> str:
 
 
 def _valid(board: Board) -> str:
-    return f"{score(board, board['best']['score'])}\n1 seed, in the search" if board["best"] else ""
+    return f"{score(board, board['best']['score'])}\n1 seed" if board["best"] else ""
 
 
 def _test(board: Board) -> str:
@@ -100,8 +100,8 @@ def _trials(board: Board) -> str:
 
 ROWS = {
     "best setting": _best,
-    "valid score": _valid,
-    "test score": _test,
+    "valid, in the search": _valid,
+    "test, 95 % interval": _test,
     "floor, paired difference": _floors,
     "target": _target,
     "throughput": _speed,
