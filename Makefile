@@ -49,5 +49,8 @@ format: .venv/.dev ## let ruff mend what it can
 microbench: .venv/.dev ## the speeds that the README gives (pytest-benchmark)
 	$(PYTEST) tests/benchmarks
 
+reference: .venv/.installed ## take the answers of SUITE into results/reference/ and the README
+	$(BIN)/python -m lstm_bench.report.reference $(SUITE)
+
 clean: ## forget the installation; results stay
 	rm -rf .venv

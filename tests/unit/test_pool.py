@@ -12,6 +12,7 @@ from lstm_bench.errors import BenchError, UsageError
 from lstm_bench.execute import spec_of
 from lstm_bench.pool import Ended, Event, Heard, Job, Started
 from lstm_bench.pool.local import LocalPool
+from lstm_bench.pool.nursery import Spawner
 from lstm_bench.record.files import Results, new_run_id
 from lstm_bench.result import Status
 
@@ -180,6 +181,19 @@ def test_what_a_run_prints_goes_to_its_folder(results: Results, capfd: pytest.Ca
     execute_all([bad])
     assert (bad.path / "output.log").exists()
     assert capfd.readouterr() == ("", "")
+
+
+def test_where_nothing_can_be_forked_a_spawned_run_gives_the_same(results: Results) -> None:
+    forked, spawned, shot = job(results), job(results), job(results, **ENDLESS)
+    execute_all([forked])
+    waiting = [spawned, shot]
+    with LocalPool(spawned.spec, 1, Spawner) as pool:
+        for event in pool.run(lambda: waiting.pop() if waiting else None):
+            if isinstance(event, Heard) and event.job is shot:
+                pool.stop(shot.run_id, Status.KILLED)
+    losses = [[r.metrics["train/loss"] for r in results.run(one.run_id).readings] for one in (forked, spawned)]
+    assert losses[0] == losses[1]
+    assert results.run(shot.run_id).result.status is Status.KILLED  # type: ignore[union-attr]
 
 
 def test_data_that_cannot_be_read_are_one_line(results: Results) -> None:

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy import stats
+from scipy.special import stdtrit
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class Interval:
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
     """Student's t interval of a mean: mean +- t(n - 1) s / sqrt(n).
 
+    `stdtrit` is t's quantile, from scipy.special: scipy.stats would take half a second more to import.
     Exact for normal values and any n from 2 (Student 1908); with 3 seeds t is 4.30, and small samples are not
     prettified. Infinite or missing values are the caller's to leave out.
 
@@ -43,5 +44,5 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
     n, mean = len(values), statistics.fmean(values)
     if n == 1:
         return Interval(mean, None, None, 1)
-    half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * statistics.stdev(values) / math.sqrt(n)
+    half = float(stdtrit(n - 1, (1 + confidence) / 2)) * statistics.stdev(values) / math.sqrt(n)
     return Interval(mean, mean - half, mean + half, n)

@@ -1,34 +1,28 @@
-"""Runs on this machine: one process each, forked from a warm server, a few at a time."""
+"""Runs on this machine: one process each, a few at a time."""
 
 import json
-import os
 import signal
-import socket
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import cast
 
-from lstm_bench.errors import BenchError, UsageError
 from lstm_bench.meter import machine
 from lstm_bench.pool import Ended, Event, Heard, Job, Started
 from lstm_bench.pool.interrupts import Interrupts
-from lstm_bench.pool.server import LONGEST
+from lstm_bench.pool.nursery import Nursery, NurseryDiedError, Waitable, nursery
 from lstm_bench.record.files import RunFiles
 from lstm_bench.result import Reading, RunResult, Status
 from lstm_bench.spec import RunSpec
 
 GRACE = 3.0  # seconds that a run has to end by itself once it is told to
-# The server must never start a thread of a numeric library; a run sets its own number of threads.
-QUIET = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 @dataclass(slots=True)
 class _Run:
+    """A run that is going on, and what is known of its end."""
+
     job: Job
     driver: Connection
     result: RunResult | None = None
@@ -40,32 +34,33 @@ class LocalPool:
     """Executes jobs of one task, `workers` at a time. Use as a context: nothing outlives it.
 
     Args:
-        warm: names the task, with its options, whose data the server reads.
+        warm: names the task, with its options, whose data are read once.
         workers: runs at once.
+        make_nursery: where processes come from.
     """
 
-    def __init__(self, warm: RunSpec, workers: int) -> None:
-        self._warm, self.workers = warm, workers
+    def __init__(self, warm: RunSpec, workers: int, make_nursery: Callable[[RunSpec], Nursery] = nursery) -> None:
+        self._warm, self.workers, self._make_nursery = warm, workers, make_nursery
         self._running: dict[str, _Run] = {}
-        self._server: _Server | None = None
+        self._nursery: Nursery | None = None
         self._interrupts = Interrupts()
 
     def __enter__(self) -> "LocalPool":
         self._interrupts.__enter__()
-        self._server = _Server(self._warm)  # gets warm while the driver does other things
+        self._nursery = self._make_nursery(self._warm)  # gets warm while the driver does other things
         return self
 
     def __exit__(self, *exception: object) -> None:
         for _ in self.kill_all():
             pass
-        if self._server:
-            self._server.close()
+        if self._nursery:
+            self._nursery.close()
         self._interrupts.__exit__()
 
     @property
     def data_digest(self) -> str:
         """Of the task's data; waits until they are read."""
-        return self._warm_server().digest
+        return self._living_nursery().warm_up()
 
     def run(self, next_job: Callable[[], Job | None]) -> Generator[Event, None, None]:
         """Start what `next_job` gives, whenever a slot is free, and yield what happens."""
@@ -96,41 +91,34 @@ class LocalPool:
         while self._running:
             before = len(self._running)
             yield from self._wait(GRACE)
-            if len(self._running) == before and self._server:
+            if len(self._running) == before and self._nursery:
                 for run_id in self._running:
-                    self._server.send({"kill": run_id})
+                    self._nursery.kill(run_id)
 
-    def _warm_server(self) -> "_Server":
-        if self._server is None:
-            self._server = _Server(self._warm)
-        self._server.wait_until_warm()
-        return self._server
+    def _living_nursery(self) -> Nursery:
+        if self._nursery is None:
+            self._nursery = self._make_nursery(self._warm)
+        return self._nursery
 
     def _start(self, job: Job) -> None:
-        server = self._warm_server()
-        ours, theirs = socket.socketpair()
-        server.send(job.to_dict(), [theirs.fileno()])
-        theirs.close()
-        self._running[job.run_id] = _Run(job, Connection(ours.detach()))
+        nursery = self._living_nursery()
+        nursery.warm_up()
+        self._running[job.run_id] = _Run(job, nursery.start(job))
 
     def _wait(self, timeout: float | None) -> Iterator[Event]:
         """Wait for the next messages and yield what they say."""
-        server, interrupt = self._warm_server(), self._interrupts.readable
-        by_connection = {run.driver: run for run in self._running.values() if not run.deaf}
-        for ready in wait([interrupt, server.control, *by_connection], timeout):
+        by_pipe = {run.driver: run for run in self._running.values() if not run.deaf}
+        interrupt = self._interrupts.readable
+        for ready in wait([interrupt, *self._living_nursery().waitables(), *by_pipe], timeout):
             if ready is interrupt:
                 self._interrupts.raise_it()
-            elif ready is not server.control:
-                yield from self._hear(by_connection[ready])  # type: ignore[index]  # wait returns what it got
-            elif (message := server.receive()) is None:
-                yield from self._server_died()
+            elif ready in by_pipe:
+                yield from self._hear(by_pipe[ready])
             else:
-                run = self._running[message["exited"]]
-                while not run.deaf:
-                    yield from self._hear(run)
-                yield self._end(run, message["code"])
+                yield from self._bury(cast(Waitable, ready))  # wait gives back what it got
 
     def _hear(self, run: _Run) -> Iterator[Event]:
+        """The next message of a run."""
         try:
             message = json.loads(run.driver.recv_bytes())
         except (EOFError, OSError):
@@ -140,6 +128,27 @@ class LocalPool:
             yield Heard(run.job, Reading(**message["reading"]))
         else:
             run.result = RunResult.from_dict(message["result"])
+
+    def _bury(self, ready: Waitable) -> Iterator[Event]:
+        """Tell of a run whose process is gone, after all that it has said."""
+        try:
+            run_id, code = self._living_nursery().ended(ready)
+        except NurseryDiedError:
+            yield from self._bury_all()
+            return
+        run = self._running[run_id]
+        while not run.deaf:
+            yield from self._hear(run)
+        yield self._end(run, code)
+
+    def _bury_all(self) -> Iterator[Event]:
+        """The runs' parent is gone: end them as `killed`. The next run makes another parent."""
+        self._living_nursery().close()
+        self._nursery = None
+        for run in list(self._running.values()):
+            run.told = Status.KILLED
+            run.driver.close()  # the run sees its driver's end close, and ends itself
+            yield self._end(run, 1)
 
     def _end(self, run: _Run, code: int) -> Ended:
         """Forget a run whose process is gone; one that could not say how it ended is judged here."""
@@ -155,78 +164,9 @@ class LocalPool:
             files.end(result)
         return Ended(run.job, result)
 
-    def _server_died(self) -> Iterator[Event]:
-        """The runs' parent is gone, and with it the word of how they end: end them, and warm up another."""
-        if self._server:
-            self._server.close()
-        self._server = None
-        for run in list(self._running.values()):
-            run.told = Status.KILLED
-            run.driver.close()  # the run sees its driver's end close, and ends itself
-            yield self._end(run, 1)
-
-
-class _Server:
-    """The warm server's process, seen from the driver."""
-
-    def __init__(self, warm: RunSpec) -> None:
-        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._digest: str | None = None
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed in close()
-        self._process = subprocess.Popen(  # noqa: S603  # our own module
-            [sys.executable, "-P", "-m", "lstm_bench.pool.server", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            env=os.environ | QUIET | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},  # plugins as found here
-            stdin=subprocess.DEVNULL,
-            stdout=self._errors,
-            stderr=self._errors,
-            start_new_session=True,  # Ctrl-C is the driver's to hear
-        )
-        theirs.close()
-        self.send(warm.to_dict())
-
-    def wait_until_warm(self) -> None:
-        if self._digest is not None:
-            return
-        message = self.receive()
-        if message is None:
-            self._process.wait()
-            self._errors.seek(0)
-            words = self._errors.read().decode(errors="replace").strip().splitlines()
-            raise BenchError(f"the warm server ended before it was ready: {words[-1] if words else 'no word'}")
-        if "failed" in message:
-            kind = UsageError if message["exit_code"] == UsageError.exit_code else BenchError
-            raise kind(message["failed"])
-        self._digest = message["ready"]
-
-    @property
-    def digest(self) -> str:
-        assert self._digest is not None, "wait_until_warm comes first"
-        return self._digest
-
-    def send(self, message: dict[str, Any], descriptors: list[int] | None = None) -> None:
-        socket.send_fds(self.control, [json.dumps(message).encode()], descriptors or [])
-
-    def receive(self) -> dict[str, Any] | None:
-        """The next message; None when the server is gone."""
-        try:
-            data = self.control.recv(LONGEST)
-        except ConnectionError:
-            data = b""
-        message: dict[str, Any] | None = json.loads(data) if data else None
-        return message
-
-    def close(self) -> None:
-        self.control.close()  # the server sees it and ends
-        try:
-            self._process.wait(GRACE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._errors.close()
-
 
 def _last_words(code: int) -> str:
+    """What an exit code says of a run that could not speak."""
     if code < 0:
         name = signal.Signals(-code).name
         why = ": the kernel, short of memory, or somebody's kill" if -code == signal.SIGKILL else ""
