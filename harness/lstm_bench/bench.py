@@ -49,7 +49,7 @@ class Question:
             UsageError: something in it does not exist or cannot be.
         """
         base, task = spec_of(table.run, settings)
-        spec = StudySpec.from_dict(base, table.budget, table.search or DEFAULT)
+        spec = StudySpec.from_dict(base, table.budget, table.search or DEFAULT, table.confirm)
         return cls(spec, task, distributions(spec.space, base))
 
 
@@ -74,7 +74,8 @@ def run_study(
     with LocalPool(spec.base, workers) as pool:
         from lstm_bench.record.mlflow import Tracker  # takes 1 s, while the server gets warm
 
-        beneath = facts(spec.base, pool.data_digest)
+        with console.status(f"{stem}: reading the data"):
+            beneath = facts(spec.base, pool.data_digest)
         files = place(results, name, stem, spec, beneath)
         known = make_board(results, files, goal) if files.exists else None
         if known and runs_left(spec, files, goal) == 0:

@@ -62,6 +62,8 @@ def resolve(spec: RunSpec) -> tuple[RunSpec, Task]:
     """
     task = make_task(spec)
     model.load_cell(spec.model.cell)
+    if spec.device == "cuda" and not torch.backends.cuda.is_built():  # asks the build; a card is not touched here
+        raise UsageError(f"device = 'cuda': torch {torch.__version__} is built without CUDA: install a build with it")
     precision = spec.train.precision
     if precision == "auto":
         precision = "bfloat16" if has_native_bfloat16(spec.device) else "float32"

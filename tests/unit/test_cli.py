@@ -7,6 +7,11 @@ import pytest
 from lstm_bench.cli import main
 
 
+@pytest.fixture(autouse=True)
+def without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.backends.cuda.is_built", lambda: False)
+
+
 def complaint(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
     with pytest.raises(SystemExit) as ended:
         main(arguments)
@@ -37,6 +42,7 @@ def complaint(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple
         (["run", "adding", "--set", "model.cell=lstn"], ["'lstn'", "Did you mean 'lstm'"]),
         (["run", "adding", "--set", "model.cell=os:path"], ["os:path"]),
         (["run", "adding", "--set", "device=gpu"], ["device = 'gpu'", "'cpu' or 'cuda'"]),
+        (["run", "adding", "--set", "device=cuda"], ["device = 'cuda'", "built without CUDA"]),
         (["run", "adding", "--set", "train.lr"], ["--set train.lr", "KEY=VALUE"]),
         (["run", "adding", "--set", "train=1"], ["'train'", "Did you mean 'train.lr'"]),
         (["run", "adding", "--seed", "x"], ["'--seed'", "'x'", "integer"]),

@@ -147,6 +147,31 @@ def test_confirm_runs_the_best_setting_on_fresh_seeds_and_alone_touches_test(res
     assert again == []
 
 
+def test_confirm_may_have_a_larger_budget_than_the_search(results: Results) -> None:
+    table = StudyTable({"task": "toy:Toy"}, {"trials": 2}, {"train.lr": [0.1, 0.01]}, {"train.steps": 70})
+    asked = Question.of(table, {})
+    searching = run_search(asked, ScriptedPool(good_at_small_rates), results)
+    files = results.study("s")
+    pool, best = ScriptedPool(good_at_small_rates), best_trial(files.searched, asked.task.goal)
+    assert best is not None
+    confirming = list(confirm(asked.spec, best, asked.task.goal, pool, results, files))
+    assert {event.job.spec.train.steps for event in searching} == {40}
+    assert {event.job.spec.train.steps for event in confirming} == {70}
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"train.stepz": 9}, "Did you mean 'train.steps'"),
+        ({"train.steps": 0}, "train.steps = 0"),
+        ({"seed": 1}, "seed"),
+    ],
+)
+def test_a_confirmation_that_cannot_be_is_one_line(values: dict[str, int], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        Question.of(StudyTable({"task": "toy:Toy"}, {}, {}, values), {})
+
+
 def test_nothing_running_is_left_in_the_journal(results: Results) -> None:
     asked = question(3)
     files = results.study("s")

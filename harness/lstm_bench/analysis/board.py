@@ -32,7 +32,7 @@ def make_board(results: Results, files: StudyFiles, goal: Goal) -> Board:
         "study": files.name,
         "task": asked["task"],
         "goal": asdict(goal),
-        "asked": {"trials": asked["trials"], "confirm_seeds": asked["confirm_seeds"]},
+        "asked": {"trials": asked["trials"], "confirm_seeds": asked["confirm_seeds"], "confirm": asked["confirm"]},
         "statuses": dict(Counter(line.status.value for line in files.searched)),
         "best": None,
         "confirmed": None,

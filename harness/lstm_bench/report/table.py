@@ -53,7 +53,9 @@ def _test(board: Board) -> str:
         return "not confirmed" if board["best"] else ""
     asked, n = board["asked"]["confirm_seeds"], found["score"]["n"]
     seeds = f"{n} fresh seeds" if n == asked else f"{n} of {asked} fresh seeds"
-    return f"{score(board, found['score']['mean'])}\n{span(found['score'])}\n{seeds}"
+    instead = board["asked"]["confirm"]
+    longer = f"\nwith {setting(instead)}" if instead else ""
+    return f"{score(board, found['score']['mean'])}\n{span(found['score'])}\n{seeds}{longer}"
 
 
 def _floors(board: Board) -> str:

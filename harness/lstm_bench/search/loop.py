@@ -81,7 +81,7 @@ def confirm(
     """Run the best setting on the fresh seeds that it has not had, testing each, and yield what happens."""
     had = {line.seed for line in files.confirmed(best.number)}
     seeds = [seed for seed in spec.fresh_seeds if seed not in had]
-    setting = spec.base.with_values(best.settings)
+    setting = spec.base.with_values({**best.settings, **spec.confirm})
 
     def next_job() -> TrialJob | None:
         if not seeds:

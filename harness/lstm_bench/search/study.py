@@ -14,8 +14,9 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from lstm_bench.errors import UsageError
+from lstm_bench.execute import resolve
 from lstm_bench.record.files import SCHEMA, Results, StudyFiles
-from lstm_bench.spec import Count, Natural, RunSpec, checked
+from lstm_bench.spec import Count, Natural, RunSpec, Value, checked
 from lstm_bench.task import Goal
 
 STARTUP_TRIALS = 4  # drawn at random before the sampler learns, and finished before the pruner judges
@@ -45,22 +46,36 @@ class StudySpec:
         base: resolved; the space's values are put into it. Its seed is the search's.
         space: by dotted path, see `search.space`.
         budget: how much it may spend, and where.
+        confirm: values by dotted path that the confirming runs have instead, such as more steps: a search may be
+            cheaper than what it is for.
     """
 
     base: RunSpec
     space: Mapping[str, Any]
     budget: Budget
+    confirm: Mapping[str, Value]
 
     @classmethod
-    def from_dict(cls, base: RunSpec, budget: Mapping[str, Any], space: Mapping[str, Any]) -> "StudySpec":
+    def from_dict(
+        cls,
+        base: RunSpec,
+        budget: Mapping[str, Any],
+        space: Mapping[str, Any],
+        confirm: Mapping[str, Value],
+    ) -> "StudySpec":
         """The study of a resolved base.
 
         Raises:
-            UsageError: an unknown key in the budget, or a value of the wrong type or range.
+            UsageError: an unknown key in the budget or in confirm, or a value of the wrong type or range.
         """
+        resolve(base.with_values(confirm))
+        if "seed" in confirm:
+            raise UsageError(
+                "seed in confirm: the fresh seeds are the harness's to choose; confirm_seeds says how many"
+            )
         if base.seed >= FRESH_SEEDS_FROM:
             raise UsageError(f"seed = {base.seed}: expected below {FRESH_SEEDS_FROM}, where the fresh seeds begin")
-        return cls(base, space, checked(Budget, budget, ""))
+        return cls(base, space, checked(Budget, budget, ""), confirm)
 
     @property
     def fresh_seeds(self) -> list[int]:
@@ -74,6 +89,7 @@ class StudySpec:
             **asdict(self.budget),
             **self.base.to_dict(),
             "search": dict(self.space),
+            "confirm": dict(self.confirm),
             "facts": dict(facts),
         }
 

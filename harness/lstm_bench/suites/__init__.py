@@ -20,11 +20,13 @@ class StudyTable:
         run: the tables of a run's spec.
         budget: `trials`, `confirm_seeds`, `prune_after`.
         search: the space; empty: the default one.
+        confirm: values that the confirming runs have instead of the search's.
     """
 
     run: Mapping[str, Any]
     budget: Mapping[str, Any] = field(default_factory=dict)
     search: Mapping[str, Any] = field(default_factory=dict)
+    confirm: Mapping[str, Any] = field(default_factory=dict)
 
 
 def suite_names() -> list[str]:
@@ -75,8 +77,9 @@ def read_toml(path: Path) -> dict[str, Any]:
 def _study(table: Any, path: Path) -> StudyTable:
     if not isinstance(table, dict):
         raise UsageError(f"{path}: a study is {table!r}, expected a table")
-    run = {key: value for key, value in table.items() if key not in (*BUDGET, "search")}
-    search = table.get("search", {})
-    if not isinstance(search, dict):
-        raise UsageError(f"{path}: search = {search!r}, expected a table of paths")
-    return StudyTable(run, {key: table[key] for key in BUDGET if key in table}, search)
+    paths = {name: table.get(name, {}) for name in ("search", "confirm")}
+    for name, given in paths.items():
+        if not isinstance(given, dict):
+            raise UsageError(f'{path}: {name} = {given!r}, expected a table of paths, such as "train.lr"')
+    run = {key: value for key, value in table.items() if key not in (*BUDGET, *paths)}
+    return StudyTable(run, {key: table[key] for key in BUDGET if key in table}, **paths)

@@ -92,7 +92,7 @@ def read() -> Part:
     return Part(torch.from_numpy(rows[:, :64] / 16).reshape(-1, 8, 8), torch.from_numpy(rows[:, 64].astype(np.int64)))
 
 
-@functools.cache
+@functools.lru_cache(maxsize=8)
 def parts(seed: int) -> dict[Split, Part]:
     """The three splits of a seed. Each class gives each split its share."""
     whole = read()

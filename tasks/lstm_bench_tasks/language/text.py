@@ -47,7 +47,7 @@ class Text:
             yield Batch(inputs_BS[:, at : at + window].long(), targets_BS[:, at : at + window].long(), carry=at > 0)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=8)
 def readers(text: Text, split: Split, count: int) -> tuple[Tensor, Tensor]:
     """The stretch of each reader, [count, S] inputs and targets, int16 (cast to int64 a window at a time)."""
     symbols = text.part(split).astype(np.int16)
