@@ -26,9 +26,8 @@ def mean_squared_error(output: Tensor, targets: Tensor) -> Tensor:
 
 def accuracy(output: Tensor, targets: Tensor) -> Tally:
     """How many scored targets, [...] int64, are the most active of the outputs, [..., C]."""
-    scored = targets != UNSCORED
-    hits = (output.argmax(-1) == targets) & scored
-    return Tally(hits.sum(), scored.sum())
+    hits = output.argmax(-1) == targets  # no output is numbered UNSCORED
+    return Tally(hits.sum(), (targets != UNSCORED).sum())
 
 
 def bits(output: Tensor, targets: Tensor) -> Tally:

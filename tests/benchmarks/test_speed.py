@@ -38,9 +38,8 @@ def test_start_of_a_run_on_the_warm_server(benchmark: BenchmarkFixture, results:
         def start() -> None:
             waiting = [Job(spec, results.run(new_run_id("toy")).path)]
             began = time.perf_counter()
-            for event in pool.run(lambda: waiting.pop() if waiting else None):
-                if isinstance(event, Heard):
-                    milliseconds.append(1e3 * (time.perf_counter() - began))
+            told = pool.run(lambda: waiting.pop() if waiting else None)
+            milliseconds.extend(1e3 * (time.perf_counter() - began) for event in told if isinstance(event, Heard))
 
         benchmark.pedantic(start, rounds=20, warmup_rounds=2)
     benchmark.extra_info["to_first_reading_ms"] = statistics.median(milliseconds)

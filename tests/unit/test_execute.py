@@ -1,0 +1,259 @@
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from toy import Toy
+
+from lstm_bench.errors import UsageError
+from lstm_bench.execute import execute, facts, go_on, spec_of, summary
+from lstm_bench.meter import Watch
+from lstm_bench.result import Reading, RunResult, Status
+from lstm_bench.spec import RunSpec
+from lstm_bench.task import Batch, Goal, Split
+
+TOY = "toy:Toy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solvable(Toy):
+    """A toy whose target ends the run."""
+
+    goal: ClassVar[Goal] = replace(Toy.goal, target=0.7, ends_run=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SameTest(Toy):
+    """A toy that is tested on its valid split."""
+
+    def batches(self, split: Split, batch_size: int, seed: int, start: int = 0) -> Iterator[Batch]:
+        return Toy.batches(self, "valid" if split == "test" else split, batch_size, seed, start)
+
+
+class Notes:
+    """A recorder that keeps all in memory."""
+
+    def __init__(self) -> None:
+        self.readings: list[Reading] = []
+
+    def log(self, reading: Reading) -> None:
+        self.readings.append(reading)
+
+
+def spec(task: str = TOY, **settings: object) -> RunSpec:
+    return spec_of({"task": task}, {path.replace("__", "."): value for path, value in settings.items()})[0]  # type: ignore[misc]
+
+
+def run(asked: RunSpec, verdict=go_on, *, test: bool = False) -> tuple[RunResult, list[Reading]]:
+    notes = Notes()
+    return execute(asked, notes, verdict, test=test), notes.readings
+
+
+def test_a_run_that_uses_its_budget_is_finished() -> None:
+    result, readings = run(spec())
+    assert (result.status, result.reason, result.traceback) == (Status.FINISHED, None, None)
+    assert [reading.step for reading in readings] == [10, 20, 30, 40]
+
+
+def test_a_run_that_reaches_a_target_that_ends_it_is_solved() -> None:
+    result, readings = run(spec(f"{__name__}:Solvable"))
+    *before, last = readings
+    assert result.status is Status.SOLVED
+    assert last.step < 40
+    assert last.metrics["valid/accuracy"] >= 0.7 > max([r.metrics["valid/accuracy"] for r in before], default=0.0)
+    assert result.metrics["target/sequences"] == last.sequences
+
+
+def test_a_target_that_ends_nothing_is_timed_and_passed() -> None:
+    result, readings = run(spec())
+    (hit, *_) = (reading for reading in readings if reading.metrics["valid/accuracy"] >= 0.9)
+    assert result.status is Status.FINISHED
+    assert result.metrics["target/steps"] == hit.step
+    assert result.metrics["target/sequences"] == hit.sequences
+    assert result.metrics["target/seconds"] == hit.seconds
+
+
+def test_a_loss_that_is_no_number_ends_the_run_as_diverged() -> None:
+    result, readings = run(spec(options__fault="nan"), test=True)
+    assert result.status is Status.DIVERGED
+    assert result.reason is not None
+    assert result.reason.startswith("at step 10: train/loss nan, valid/accuracy ")
+    assert len(readings) == 1
+    assert not result.metrics.keys() & {"best/accuracy", "last/accuracy", "test/accuracy"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "reason"),
+    [
+        ("raise", Status.CRASHED, "RuntimeError: the toy broke"),
+        ("memory", Status.OUT_OF_MEMORY, "MemoryError: the toy ate it all"),
+    ],
+)
+def test_an_exception_is_a_status_and_keeps_what_was_read_before(fault: str, status: Status, reason: str) -> None:
+    result, (reading,) = run(spec(options__fault=fault, options__at=15), test=True)
+    assert (result.status, result.reason) == (status, reason)
+    assert result.traceback is not None
+    assert result.traceback.startswith("Traceback")
+    assert "_go_wrong" in result.traceback
+    assert result.metrics["last/accuracy"] == reading.metrics["valid/accuracy"]
+
+
+def test_a_verdict_ends_the_run_after_the_reading_is_kept() -> None:
+    notes, asked = Notes(), []
+
+    def verdict(reading: Reading) -> Status | None:
+        assert notes.readings[-1] is reading
+        asked.append(reading.step)
+        return Status.PRUNED if reading.step == 20 else None
+
+    result = execute(spec(), notes, verdict, test=True)
+    assert (result.status, result.reason, asked) == (Status.PRUNED, "at step 20", [10, 20])
+    assert not any(name.startswith("test/") for name in result.metrics)
+
+
+def test_the_last_reading_leaves_nothing_to_prune() -> None:
+    result, _ = run(spec(), lambda reading: Status.PRUNED if reading.step == 40 else None)
+    assert result.status is Status.FINISHED
+
+
+@pytest.mark.parametrize("test", [False, True])
+def test_the_test_split_and_the_floors_are_for_those_who_ask(test: bool, tmp_path: Path) -> None:
+    spy = tmp_path / "spy"
+    result, _ = run(spec(options__spy=str(spy), seed=3), test=test)
+    asked = [line.split() for line in spy.read_text().splitlines()]
+    assert {split for split, _ in asked} == {"train", "valid"} | ({"test"} if test else set())
+    assert {seed for _, seed in asked} == {"3"}
+    assert ("test/accuracy" in result.metrics) == test
+    assert result.floors.keys() == ({"majority"} if test else set())
+
+
+@pytest.mark.parametrize("verdict", [lambda _: Status.PRUNED, lambda _: Status.KILLED])
+def test_a_run_that_was_cut_short_never_sees_the_test_split(verdict, tmp_path: Path) -> None:
+    spy = tmp_path / "spy"
+    result, _ = run(spec(options__spy=str(spy)), verdict, test=True)
+    assert "test" not in spy.read_text()
+    assert result.floors == {}
+
+
+def test_the_test_score_is_that_of_the_best_weights() -> None:
+    settings = {"train__lr": 1.0, "train__eval_every": 5}
+    result, _ = run(spec(f"{__name__}:SameTest", **settings), test=True)
+    best, last = result.metrics["best/accuracy"], result.metrics["last/accuracy"]
+    assert best > last, "this setting no longer unlearns: find another, or the test proves nothing"
+    assert result.metrics["test/accuracy"] == best
+
+
+def test_two_runs_of_one_spec_are_the_same_run() -> None:
+    curves = [[reading.metrics["train/loss"] for reading in run(spec(seed=seed))[1]] for seed in (5, 5, 6)]
+    assert curves[0] == curves[1] != curves[2]
+
+
+class Clock:
+    """Stands still until it is told otherwise."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def readings_of(scores: list[float], seconds: list[float]) -> list[Reading]:
+    return [
+        Reading(10 * k, 20 * k, 80 * k, now, 0, {"valid/mse": score, "progress/sequences": 20.0 * k})
+        for k, (score, now) in enumerate(zip(scores, seconds, strict=True), 1)
+    ]
+
+
+@pytest.mark.parametrize(("maximize", "best", "best_step", "hit_step"), [(False, 0.25, 30, 30), (True, 2.0, 20, 10)])
+def test_the_summary_by_hand(maximize: bool, best: float, best_step: int, hit_step: int) -> None:
+    clock = Clock()
+    watch = Watch(clock)
+    for watched, seconds in ((watch.training, 5), (watch.evaluating, 2)):
+        with watched:
+            clock.now += seconds
+    clock.now += 1
+    found = summary(
+        readings_of([1.0, 2.0, 0.25, 0.25], [4.0, 5.0, 7.0, 11.0]), Goal("mse", maximize=maximize, target=0.5), watch
+    )
+    assert found == {
+        "best/mse": best,
+        "best/step": best_step,
+        "last/mse": 0.25,
+        "progress/sequences": 80,
+        "target/steps": hit_step,
+        "target/sequences": 2 * hit_step,
+        "target/seconds": {10: 4.0, 30: 7.0}[hit_step],
+        "cost/train_seconds": 5,
+        "cost/eval_seconds": 2,
+        "cost/harness_share": 0.125,
+        "speed/sequences_per_second": 10,  # windows of 20, 10 and 5 after the first; their median
+        "speed/timesteps_per_second": 40,
+    }
+
+
+def test_a_single_window_is_its_own_speed() -> None:
+    found = summary(readings_of([1.0], [4.0]), Goal("mse", maximize=False), Watch())
+    assert found["speed/sequences_per_second"] == 5
+    assert not any(name.startswith("target/") for name in found)
+
+
+def test_no_reading_has_no_figures_but_the_cost() -> None:
+    found = summary([], Goal("mse", maximize=False), Watch())
+    assert {name.partition("/")[0] for name in found} == {"cost"}
+
+
+def test_a_reading_that_is_no_number_is_neither_best_nor_last() -> None:
+    found = summary(readings_of([1.0, float("nan")], [4.0, 5.0]), Goal("mse", maximize=False), Watch())
+    assert (found["best/mse"], found["last/mse"]) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("other", "digest", "changed"),
+    [
+        ({}, "other", {"data"}),
+        ({"task": "adding"}, "digest", {"code"}),
+        ({"model.cell": f"{__name__}:Toy"}, "digest", {"code"}),
+        ({"train.lr": 0.5, "seed": 9}, "digest", set()),
+    ],
+)
+def test_facts_change_with_data_and_code_alone(other: Mapping[str, str], digest: str, changed: set[str]) -> None:
+    asked = RunSpec(task=TOY)
+    before, after = facts(asked, "digest"), facts(asked.with_values(other), digest)
+    assert before.keys() == {"data", "code", "torch"}
+    assert {name for name in before if before[name] != after[name]} == changed
+
+
+def test_settings_go_over_tables_and_tables_over_the_tasks_defaults() -> None:
+    tables = {"task": TOY, "seed": 1, "train": {"steps": 7, "batch_size": 8}, "options": {"at": 2}}
+    found, task = spec_of(tables, {"train.steps": 9, "options.fault": "nan"})
+    assert found.train.lr == Toy.defaults["train.lr"] != RunSpec(task=TOY).train.lr
+    assert (found.train.batch_size, found.train.steps, found.seed) == (8, 9, 1)
+    assert task == Toy(at=2, fault="nan")
+
+
+def test_a_resolved_spec_says_every_option_and_the_precision() -> None:
+    found, _ = spec_of({"task": TOY}, {"train.precision": "auto"})
+    assert found.options == {"fault": "", "at": 15, "spy": ""}
+    assert found.train.precision in ("float32", "bfloat16")
+    assert spec_of(found.to_dict(), {})[0] == found
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        ({}, "task = None: expected a task's name"),
+        ({"task": 3}, "task = 3: expected a task's name"),
+        ({"task": "ading"}, "unknown task 'ading'. Did you mean 'adding'?"),
+        ({"task": "toy:Nothing"}, "task 'toy:Nothing' cannot be imported"),
+        ({"task": TOY, "options": {"att": 3}}, "unknown key 'options.att'. Did you mean 'options.at'?"),
+        ({"task": TOY, "options": {"at": "x"}}, "options.at = 'x': expected a valid integer"),
+        ({"task": "adding", "options": {"length": 1}}, "options.length = 1: expected greater than or equal to 2"),
+        ({"task": TOY, "model": {"cell": "lstn"}}, "unknown cell 'lstn'. Did you mean 'lstm'?"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_in_one_line(tables: Mapping[str, object], message: str) -> None:
+    with pytest.raises(UsageError) as error:
+        spec_of(tables, {})
+    assert str(error.value).startswith(message)
+    assert "\n" not in str(error.value)

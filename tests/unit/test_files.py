@@ -1,0 +1,135 @@
+import json
+import re
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lstm_bench.record.files import Results, TrialLine, append_line, new_run_id, read_lines, write_whole
+from lstm_bench.result import Reading, RunResult, Status
+from lstm_bench.spec import RunSpec
+
+SPEC = RunSpec(task="adding", options={"length": 10})
+LINES = [{"step": 1, "name": "é"}, {"step": 22}, {"step": 333, "metrics": {"train/loss": 0.5}}]
+WHOLE = b"".join(json.dumps(line).encode() + b"\n" for line in LINES)
+calm = settings(deadline=None)
+
+
+def reading(step: int, **metrics: float) -> Reading:
+    return Reading(step, 2 * step, 4 * step, step / 8, 10**12 + step, metrics)
+
+
+def trial(number: int, status: Status = Status.FINISHED, purpose: str = "search", seed: int = 0) -> TrialLine:
+    return TrialLine(f"run-{number}-{seed}", purpose, number, seed, status, {"train.lr": 0.01}, 0.9, 0.9)
+
+
+@calm
+@given(cut=st.integers(0, len(WHOLE)))
+def test_a_torn_last_line_is_passed_over_and_not_glued_to(cut: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.getbasetemp() / "torn.jsonl"
+    path.write_bytes(WHOLE[:cut])
+    ends = [len(b"\n".join(WHOLE.split(b"\n")[: n + 1])) for n in range(len(LINES))]
+    whole = [line for line, end in zip(LINES, ends, strict=True) if end <= cut]
+    assert list(read_lines(path)) == whole
+    append_line(path, {"step": 4444})
+    append_line(path, {"step": 55555})
+    assert list(read_lines(path)) == [*whole, {"step": 4444}, {"step": 55555}]
+    assert path.read_bytes().startswith(WHOLE[:cut])  # what was written stays
+
+
+def test_a_file_that_is_not_there_has_no_lines(tmp_path: Path) -> None:
+    assert list(read_lines(tmp_path / "none.jsonl")) == []
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "board.json"
+    write_whole(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_whole(path, "new" * 10_000 + "\udc80")
+    assert path.read_text() == "old"
+    write_whole(path, "new")
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_reader_sees_the_old_file_or_the_new_one(tmp_path: Path) -> None:
+    path, texts = tmp_path / "board.json", ("a" * 2**20, "b" * 2**19)
+    write_whole(path, texts[0])
+    writer = threading.Thread(target=lambda: [write_whole(path, texts[n % 2]) for n in range(40)])
+    writer.start()
+    seen = set()
+    while writer.is_alive():
+        seen.add(path.read_text())
+    writer.join()
+    assert seen <= set(texts)
+
+
+def test_a_run_comes_back_from_its_files(results: Results) -> None:
+    run = results.run("one")
+    run.begin(SPEC, {"cpu": "fast"})
+    assert (run.id, run.spec, run.readings, run.result) == ("one", SPEC, [], None)
+    assert run.machine == {"schema": 1, "cpu": "fast"}
+    found = [reading(1, **{"train/loss": 0.1 + 0.2}), reading(2, **{"train/loss": float("inf")})]
+    for each in found:
+        run.log(each)
+    assert results.run("one").readings == found
+    result = RunResult(Status.CRASHED, {"best/mse": 0.3}, "RuntimeError: no", "Traceback\n  é", {"constant": 1 / 6})
+    run.end(result)
+    assert results.run("one").result == result
+
+
+def test_a_run_takes_no_other_ones_folder(results: Results) -> None:
+    results.run("one").begin(SPEC, {})
+    with pytest.raises(FileExistsError):
+        results.run("one").begin(SPEC.with_values({"seed": 1}), {})
+    assert results.run("one").spec == SPEC
+
+
+def test_a_study_comes_back_from_its_files(results: Results) -> None:
+    study = results.study("first")
+    assert not study.exists
+    assert (study.trials, study.board) == ([], None)
+    study.begin('task = "adding"\ntrials = 3\n')
+    assert study.exists
+    assert study.asked == {"task": "adding", "trials": 3}
+    lines = [trial(0), trial(1, Status.PRUNED), trial(2, Status.KILLED), trial(0, purpose="confirm", seed=1000)]
+    for line in lines:
+        study.add_trial(line)
+    study.write_board({"best": None})
+    again = results.study("first")
+    assert again.trials == lines
+    assert again.board == {"schema": 1, "best": None}
+
+
+def test_a_killed_run_of_a_study_does_not_count(results: Results) -> None:
+    study = results.study("first")
+    study.begin("")
+    confirming = [
+        trial(0, purpose="confirm", seed=1001),
+        trial(0, purpose="confirm", seed=1000),
+        trial(0, Status.KILLED, purpose="confirm", seed=1002),
+        trial(1, purpose="confirm", seed=1000),
+    ]
+    searching = [trial(n, status) for n, status in enumerate(Status)]
+    for line in [*searching, *confirming]:
+        study.add_trial(line)
+    assert study.searched == [line for line in searching if line.status is not Status.KILLED]
+    assert study.confirmed(0) == [confirming[1], confirming[0]]  # by seed
+
+
+def test_studies_are_listed_oldest_first(results: Results) -> None:
+    import os
+
+    for age, name in enumerate(["b", "c", "a"]):
+        results.study(name).begin("")
+        os.utime(results.study(name).path / "study.toml", (age, age))
+    results.study("empty").path.mkdir()
+    assert [study.name for study in results.studies()] == ["b", "c", "a"]
+
+
+def test_a_run_id_names_its_time_and_task() -> None:
+    ids = {new_run_id("my.module:Task") for _ in range(3)}
+    assert len(ids) > 1
+    assert all(re.fullmatch(r"\d{8}-\d{6}-my\.module\.Task-[0-9a-f]+", run_id) for run_id in ids)

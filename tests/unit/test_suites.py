@@ -1,0 +1,95 @@
+from pathlib import Path
+
+import pytest
+
+from lstm_bench.errors import UsageError
+from lstm_bench.suites import StudyTable, read_study, read_suite, suite_names
+
+
+def studies() -> list[StudyTable]:
+    return [table for name in suite_names() for table in read_suite(name)]
+
+
+def test_there_are_suites() -> None:
+    assert "quick" in suite_names()
+
+
+@pytest.mark.parametrize("table", studies(), ids=lambda table: str(table.run["task"]))
+def test_every_study_of_every_suite_is_a_valid_question(table: StudyTable) -> None:
+    from lstm_bench.bench import Question
+
+    question = Question.of(table, {})
+    assert set(question.space) == set(table.search)
+    for path, value in table.run.get("train", {}).items():
+        assert question.spec.base.flat()[f"train.{path}"] == value
+    assert {key: getattr(question.spec.budget, key) for key in table.budget} == dict(table.budget)
+    assert question.spec.confirm == table.confirm
+
+
+def test_quick_has_a_study_of_each_family() -> None:
+    from lstm_bench import plugins
+
+    families = {plugins.load(plugins.TASKS, table.run["task"]).family for table in read_suite("quick")}
+    assert families == {"classification", "language", "synthetic"}
+
+
+STUDY = """
+task = "adding"
+trials = 3
+
+[train]
+steps = 10
+
+[search]
+"train.lr" = { low = 1e-3, high = 1e-2 }
+
+[confirm]
+"train.steps" = 20
+"""
+
+
+def test_a_study_file_is_split_into_run_budget_space_and_confirmation(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(STUDY)
+    expected = StudyTable(
+        run={"task": "adding", "train": {"steps": 10}},
+        budget={"trials": 3},
+        search={"train.lr": {"low": 1e-3, "high": 1e-2}},
+        confirm={"train.steps": 20},
+    )
+    assert read_study(path) == expected
+    path.write_text("[[study]]" + STUDY.replace("[", "[study."))
+    assert read_suite(str(path)) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"trials = = 3", "is not TOML: "),
+        (b'task = "\xff"', "cannot be read: "),
+        (b'task = "adding"', r"expected \[\[study\]\] tables; a file of one study is run by `lstm-bench search`"),
+        (b"study = []", r"expected \[\[study\]\] tables"),
+        (b"study = [3]", "a study is 3, expected a table"),
+        (b"[[study]]\nsearch = 3", "search = 3, expected a table of paths"),
+    ],
+)
+def test_a_bad_suite_file_is_refused_in_one_line(tmp_path: Path, content: bytes, expected: str) -> None:
+    path = tmp_path / "suite.toml"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=expected) as error:
+        read_suite(str(path))
+    assert str(error.value).startswith(str(path))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("read", [read_study, lambda path: read_suite(str(path))])
+def test_a_missing_file_is_refused_in_one_line(tmp_path: Path, read) -> None:
+    path = tmp_path / "none.toml"
+    with pytest.raises(UsageError) as error:
+        read(path)
+    assert str(error.value) == f"{path} cannot be read: No such file or directory"
+
+
+def test_an_unknown_suite_gets_the_nearest_known_one() -> None:
+    with pytest.raises(UsageError, match=r"unknown suite 'quik'\. Did you mean 'quick'"):
+        read_suite("quik")
