@@ -28,8 +28,11 @@ def rendered(suite: str, boards: Sequence[Board]) -> str:
     table = "\n".join(line.rstrip() for line in screen.getvalue().splitlines())
     machine = boards[0]["confirmed"]["machine"]
     versions = ", ".join(f"{name} {machine['versions'][name]}" for name in ("torch", "optuna", "mlflow"))
-    commit = machine.get("commit", "unknown")
-    where = f"{machine['cpu']}, {machine['cores']} cores; Python {machine['python']}, {versions}; commit {commit}"
+    commits = dict.fromkeys(board["confirmed"]["machine"].get("commit", "unknown") for board in boards)
+    where = (
+        f"{machine['cpu']}, {machine['cores']} cores; Python {machine['python']}, {versions}; "
+        f"commit {', '.join(commits)}"
+    )
     return f"```\n{table}\n```\n\nPrinted by `make bench SUITE={suite}` on {where}."
 
 
