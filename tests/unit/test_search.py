@@ -1,3 +1,4 @@
+import shutil
 from collections import Counter
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -174,12 +175,20 @@ def test_a_confirmation_that_cannot_be_is_one_line(values: dict[str, int], words
 
 def test_nothing_running_is_left_in_the_journal(results: Results) -> None:
     asked = question(3)
+    run_search(question(1), ScriptedPool(good_at_small_rates), results)
     files = results.study("s")
-    files.begin(asked.spec.to_toml(FACTS))
     study = open_study(results, files, asked.spec, asked.task.goal)
     study.ask(asked.space)  # and the driver dies
     reopened = open_study(results, files, asked.spec, asked.task.goal)
-    assert [trial.state for trial in reopened.trials] == [TrialState.FAIL]
+    assert [trial.state for trial in reopened.trials] == [TrialState.COMPLETE, TrialState.FAIL]
+
+
+def test_a_study_whose_folder_was_deleted_begins_anew(results: Results) -> None:
+    run_search(question(3), ScriptedPool(good_at_small_rates), results)
+    shutil.rmtree(results.study("s").path)
+    run_search(question(2), ScriptedPool(good_at_small_rates), results)
+    study = open_study(results, results.study("s"), question(2).spec, question(2).task.goal)
+    assert [trial.number for trial in study.trials] == [0, 1]
 
 
 def test_a_name_is_one_question(results: Results) -> None:

@@ -1,5 +1,6 @@
 """A study: what is asked, and the place in Optuna's journal that remembers what was told."""
 
+import contextlib
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -114,13 +115,18 @@ def open_study(results: Results, files: StudyFiles, spec: StudySpec, goal: Goal)
     """The study in the journal, made if need be, with nothing left running in it.
 
     The sampler's seed follows from the search's and from the trials told so far: a study that goes on with the
-    old seed would repeat its draws.
+    old seed would repeat its draws. The files are the truth: what the journal remembers of a study that they do
+    not know (its folder was deleted) is forgotten.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = JournalStorage(JournalFileBackend(str(results.journal)))
     told = len(files.trials)
+    if not told:
+        with contextlib.suppress(KeyError):  # the usual case: the journal does not know it either
+            optuna.delete_study(study_name=files.name, storage=storage)
     seed = hashlib.blake2b(f"{spec.base.seed}/{told}".encode(), digest_size=4).digest()
     study = optuna.create_study(
-        storage=JournalStorage(JournalFileBackend(str(results.journal))),
+        storage=storage,
         study_name=files.name,
         direction="maximize" if goal.search_maximizes else "minimize",
         sampler=TPESampler(n_startup_trials=STARTUP_TRIALS, seed=int.from_bytes(seed, "big")),
