@@ -6,16 +6,18 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
-from lstm_bench import losses, model, plugins, train
+from lstm_bench import losses, model, train
+from lstm_bench import task as contract
 from lstm_bench.errors import UsageError, unknown
 from lstm_bench.meter import MemoryMeter, Watch, has_native_bfloat16
 from lstm_bench.result import Reading, RunResult, Status, is_finite, steady_speeds
 from lstm_bench.spec import RunSpec, Value, known_paths
-from lstm_bench.task import Goal, Task, make_task, options_of
+from lstm_bench.task import Goal, Task, load_task, make_task, options_of
 
 Verdict = Callable[[Reading], Status | None]
 
@@ -42,7 +44,11 @@ def spec_of(tables: Mapping[str, Any], settings: Mapping[str, Value]) -> tuple[R
     name = tables.get("task")
     if not isinstance(name, str):
         raise UsageError(f"task = {name!r}: expected a task's name; `lstm-bench tasks` lists them")
-    cls = plugins.load(plugins.TASKS, name)
+    if settings.get("task", name) != name:
+        raise UsageError(
+            f"--set task={settings['task']}: the task is named before, and its defaults are in: name that one"
+        )
+    cls = load_task(name)
     written: dict[str, Value] = {}
     for key, value in tables.items():
         written |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, Mapping) else {key: value}
@@ -71,19 +77,23 @@ def resolve(spec: RunSpec) -> tuple[RunSpec, Task]:
 
 
 def facts(spec: RunSpec, data_digest: str) -> dict[str, str]:
-    """What lies beneath a run besides its spec: digests of its data and of the code that computes, and torch."""
-    code = (
-        plugins.load(plugins.TASKS, spec.task),
-        model.load_cell(spec.model.cell),
-        train,
-        model,
-        losses,
-    )
+    """What lies beneath a run besides its spec: digests of its data and of the code that computes, and torch.
+
+    The code is that of the trainer, the model, the losses, the cell, and of the whole package that the task's module
+    lies in: what a task computes with stands beside it.
+    """
+    cell, task = model.load_cell(spec.model.cell), load_task(spec.task)
     digest = hashlib.sha256()
-    for part in code:
-        module = inspect.getmodule(part)
-        digest.update(inspect.getsource(module or part).encode())
+    for module in (train, model, losses, contract, inspect.getmodule(cell)):
+        digest.update(inspect.getsource(module or cell).encode())
+    for path in package_files(Path(inspect.getfile(task)), in_package="." in task.__module__):
+        digest.update(path.read_bytes())
     return {"data": data_digest, "code": digest.hexdigest()[:16], "torch": torch.__version__}
+
+
+def package_files(module: Path, *, in_package: bool) -> list[Path]:
+    """A module's file, or all of its package's where it lies in one (a module beside others does not know them)."""
+    return sorted(module.parent.glob("*.py")) if in_package else [module]
 
 
 def execute(spec: RunSpec, recorder: Recorder, verdict: Verdict = go_on, *, test: bool = False) -> RunResult:
@@ -100,28 +110,43 @@ def execute(spec: RunSpec, recorder: Recorder, verdict: Verdict = go_on, *, test
     task = make_task(spec)
     readings: list[Reading] = []
     metrics: dict[str, float] = {}
-    reason = trace = None
+    floors: dict[str, float] = {}
+
+    def learn() -> tuple[Status, str | None]:
+        torch.set_num_threads(spec.threads)
+        torch.manual_seed(spec.seed)
+        network = model.SequenceModel(task.signature, spec.model)
+        metrics["model/parameters"] = float(sum(p.numel() for p in network.parameters()))
+        state = train.TrainState.fresh(network, spec.train, seed=spec.seed, device=device)
+        ended = _listen(state, task, spec, recorder, verdict, watch, readings)
+        if test and ended[0].complete:
+            state.model.load_state_dict(state.best_weights)
+            with watch.evaluating:
+                scores = train.evaluate(state.model, task, "test", spec.seed, device, spec.train)
+            metrics.update({f"test/{name}": score for name, score in scores.items()})
+        return ended
+
+    def measure_floors() -> tuple[Status, str | None]:
+        floors.update(task.floors(spec.seed))
+        return status, reason
+
     with MemoryMeter(device) as memory:
-        try:
-            torch.set_num_threads(spec.threads)
-            torch.manual_seed(spec.seed)
-            network = model.SequenceModel(task.signature, spec.model)
-            metrics["model/parameters"] = float(sum(p.numel() for p in network.parameters()))
-            state = train.TrainState.fresh(network, spec.train, seed=spec.seed, device=device)
-            status, reason = _listen(state, task, spec, recorder, verdict, watch, readings)
-            if test and status.complete:
-                state.model.load_state_dict(state.best_weights)
-                with watch.evaluating:
-                    scores = train.evaluate(state.model, task, "test", spec.seed, device, spec.train)
-                metrics |= {f"test/{name}": score for name, score in scores.items()}
-        except (torch.OutOfMemoryError, MemoryError) as error:
-            status, reason, trace = Status.OUT_OF_MEMORY, one_line(error), traceback.format_exc()
-        except Exception as error:  # noqa: BLE001  # whatever a plugin raises ends its run alone
-            status, reason, trace = Status.CRASHED, one_line(error), traceback.format_exc()
+        status, reason, trace = attempt(learn)
         metrics |= summary(readings, task.goal, watch) | memory.peaks()
-    # Last, since a floor's time and memory are not the run's.
-    floors = dict(task.floors(spec.seed)) if test and status.complete else {}
+    if test and status.complete:  # last, since a floor's time and memory are not the run's
+        status, reason, trace = attempt(measure_floors)
     return RunResult(status, metrics, reason, trace, floors)
+
+
+def attempt(work: Callable[[], tuple[Status, str | None]]) -> tuple[Status, str | None, str | None]:
+    """The status and reason that some work ends with, and the traceback of the exception that ended it, if any."""
+    try:
+        return *work(), None
+    except Exception as error:  # noqa: BLE001  # whatever a plugin raises ends its run alone
+        # A CPU's allocator raises a plain RuntimeError.
+        short = isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+        status = Status.OUT_OF_MEMORY if short else Status.CRASHED
+        return status, one_line(error), traceback.format_exc()
 
 
 def _listen(

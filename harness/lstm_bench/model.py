@@ -70,8 +70,8 @@ def load_cell(name: str) -> Callable[..., nn.Module]:
         UsageError: nothing is called so, or what is called so is no cell.
     """
     cell: Any = plugins.load(plugins.CELLS, name)
-    if not callable(cell):
-        raise UsageError(f"model.cell = '{name}' is {type(cell).__name__}, expected a class of recurrent layers")
+    if not (isinstance(cell, type) and issubclass(cell, nn.Module)):
+        raise UsageError(f"model.cell = '{name}' is {cell!r}, expected a class derived from torch.nn.Module")
     return cast(Callable[..., nn.Module], cell)
 
 

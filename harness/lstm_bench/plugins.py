@@ -36,6 +36,7 @@ def _imported(kind: str, name: str, module: str, attribute: str) -> Any:
         found: Any = importlib.import_module(module)
         for part in attribute.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
-        raise UsageError(f"{kind} '{name}' cannot be imported from {module}:{attribute}: {error}") from error
+    except Exception as error:  # a stranger's module may raise anything
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UsageError(f"{kind} '{name}' cannot be imported from {module}:{attribute}: {why}") from error
     return found

@@ -21,7 +21,7 @@ type_adapter = functools.cache(TypeAdapter)
 T = TypeVar("T")
 Value = str | int | float | bool
 Count = Annotated[int, Field(ge=1)]
-Natural = Annotated[int, Field(ge=0)]
+Natural = Annotated[int, Field(ge=0, lt=2**63)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Real = Annotated[float, Field(allow_inf_nan=False)]
@@ -182,7 +182,7 @@ def parse_value(raw: str) -> Value:
     """A bare word, number or truth value as TOML reads it; anything else stays text."""
     try:
         value = tomllib.loads(f"value = {raw}") if "\n" not in raw else {}
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # no TOML, or more of it than a value can be
         value = {}
     found = value.get("value", raw)
     return found if isinstance(found, str | int | float | bool) else raw

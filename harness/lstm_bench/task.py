@@ -6,7 +6,7 @@ Shape suffixes, here and everywhere: B batch, T time, F features of an input, H 
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Literal, Protocol, cast
 
 import torch
@@ -194,12 +194,24 @@ def make_task(spec: RunSpec) -> Task:
     Raises:
         UsageError: an unknown task or option, or an option's value of the wrong type or range.
     """
-    cls = plugins.load(plugins.TASKS, spec.task)
+    cls = load_task(spec.task)
     options = [f.name for f in fields(cls)]
     for name in spec.options:
         if name not in options:
             raise unknown("key", f"options.{name}", [f"options.{known}" for known in options])
     return cast(Task, checked(cls, spec.options, "options."))
+
+
+def load_task(name: str) -> Any:
+    """The task class that a name stands for.
+
+    Raises:
+        UsageError: nothing is called so, or what is called so is no task.
+    """
+    cls = plugins.load(plugins.TASKS, name)
+    if not (isinstance(cls, type) and is_dataclass(cls) and hasattr(cls, "batches")):
+        raise UsageError(f"task '{name}' is {cls!r}, expected a frozen dataclass as lstm_bench.task.Task describes it")
+    return cls
 
 
 def options_of(task: Task) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import ClassVar
 import pytest
 from toy import Toy
 
+from lstm_bench.cells.lstm import LSTM
 from lstm_bench.errors import UsageError
 from lstm_bench.execute import execute, facts, go_on, spec_of, summary
 from lstm_bench.meter import Watch
@@ -29,6 +30,18 @@ class SameData(Toy):
 
     def batches(self, split: Split, batch_size: int, seed: int, start: int = 0) -> Iterator[Batch]:  # noqa: ARG002
         return Toy.batches(self, "valid" if split == "test" else split, batch_size, 0, start)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Floorless(Toy):
+    """A toy whose floors cannot be measured."""
+
+    def floors(self, seed: int) -> Mapping[str, float]:
+        raise RuntimeError(f"no floor under {seed}")
+
+
+class OwnCell(LSTM):
+    """A cell whose code lies here."""
 
 
 class Notes:
@@ -214,7 +227,7 @@ def test_a_reading_that_is_no_number_is_neither_best_nor_last() -> None:
     [
         ({}, "other", {"data"}),
         ({"task": "adding"}, "digest", {"code"}),
-        ({"model.cell": f"{__name__}:Toy"}, "digest", {"code"}),
+        ({"model.cell": f"{__name__}:OwnCell"}, "digest", {"code"}),
         ({"train.lr": 0.5, "seed": 9}, "digest", set()),
     ],
 )
@@ -258,3 +271,28 @@ def test_what_cannot_be_run_is_refused_in_one_line(tables: Mapping[str, object],
         spec_of(tables, {})
     assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)
+
+
+def test_a_floor_that_breaks_is_a_status_and_keeps_the_runs_figures() -> None:
+    result, _ = run(spec(f"{__name__}:Floorless", seed=3), test=True)
+    assert (result.status, result.reason) == (Status.CRASHED, "RuntimeError: no floor under 3")
+    assert {"test/accuracy", "best/accuracy", "memory/peak_rss_mib"} <= result.metrics.keys()
+
+
+def test_a_cpu_out_of_memory_is_called_so() -> None:
+    result, _ = run(spec(model__hidden=10**7))
+    assert result.status is Status.OUT_OF_MEMORY
+
+
+def test_facts_know_the_code_beside_a_tasks_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "beside"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "one.py").write_text("from toy import Toy\n\n\nclass One(Toy):\n    pass\n")
+    (package / "two.py").write_text("STEPS = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    asked = spec("beside.one:One")
+    before = facts(asked, "data")
+    assert facts(asked, "data") == before
+    (package / "two.py").write_text("STEPS = 2\n")
+    assert facts(asked, "data")["code"] != before["code"]

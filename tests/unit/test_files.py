@@ -129,7 +129,7 @@ def test_studies_are_listed_oldest_first(results: Results) -> None:
     assert [study.name for study in results.studies()] == ["b", "c", "a"]
 
 
-def test_a_run_id_names_its_time_and_task() -> None:
-    ids = {new_run_id("my.module:Task") for _ in range(3)}
-    assert len(ids) > 1
+def test_a_run_id_names_its_time_and_task_and_no_two_meet() -> None:
+    ids = {new_run_id("my.module:Task") for _ in range(1000)}
+    assert len(ids) == 1000
     assert all(re.fullmatch(r"\d{8}-\d{6}-my\.module\.Task-[0-9a-f]+", run_id) for run_id in ids)

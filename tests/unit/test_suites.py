@@ -93,3 +93,9 @@ def test_a_missing_file_is_refused_in_one_line(tmp_path: Path, read) -> None:
 def test_an_unknown_suite_gets_the_nearest_known_one() -> None:
     with pytest.raises(UsageError, match=r"unknown suite 'quik'\. Did you mean 'quick'"):
         read_suite("quik")
+
+
+def test_a_key_that_no_study_has_gets_the_nearest_one_that_it_has(tmp_path: Path) -> None:
+    (tmp_path / "one.toml").write_text('task = "adding"\ntrails = 3\n')
+    with pytest.raises(UsageError, match=r"'trails'. Did you mean 'trials'"):
+        read_study(tmp_path / "one.toml")

@@ -57,8 +57,8 @@ class Results:
 
 
 def new_run_id(task: str) -> str:
-    """A run id that no other run has, speaking and sorted by time: `20261124-131850-adding-3f9c`."""
-    return f"{time.strftime('%Y%m%d-%H%M%S')}-{task.replace(':', '.')}-{secrets.token_hex(2)}"
+    """A run id that no other run has, speaking and sorted by time: `20261124-131850-adding-3f9c01e2`."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{task.replace(':', '.')}-{secrets.token_hex(4)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lstm_bench.errors import UsageError, unknown
+from lstm_bench.spec import RunSpec
 
 BUDGET = ("trials", "confirm_seeds", "prune_after")  # the keys of `search.study.Budget`
 
@@ -81,5 +82,9 @@ def _study(table: Any, path: Path) -> StudyTable:
     for name, given in paths.items():
         if not isinstance(given, dict):
             raise UsageError(f'{path}: {name} = {given!r}, expected a table of paths, such as "train.lr"')
+    known = [*RunSpec.__dataclass_fields__, *BUDGET, *paths]
+    for key in table:
+        if key not in known:
+            raise unknown(f"key in {path}:", key, known)
     run = {key: value for key, value in table.items() if key not in (*BUDGET, *paths)}
     return StudyTable(run, {key: table[key] for key in BUDGET if key in table}, **paths)

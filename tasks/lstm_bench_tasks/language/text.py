@@ -27,6 +27,8 @@ class Text:
         """The characters of a text, numbered by code point."""
         points = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
         alphabet, symbols = np.unique(points, return_inverse=True)
+        if len(alphabet) > 256:
+            raise ValueError(f"{len(alphabet)} distinct characters: at most 256 fit a symbol's byte")
         return cls(symbols.astype(np.uint8), len(alphabet))
 
     def part(self, split: Split) -> npt.NDArray[np.uint8]:
