@@ -25,6 +25,7 @@ from lstm_bench.spec import RunSpec
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # making a store is no news to a person
 logging.getLogger("alembic").setLevel(logging.WARNING)
 
+SEND_EVERY = 2.0  # seconds between two sendings of a run's metrics: a call costs the driver 10 ms of a worker's core
 RUN_KEY = "lstm_bench.run_key"  # one MLflow run for each
 # The UI opens in another view; this is the way to the runs and their charts.
 CHARTS = "/#/experiments/{experiment}/runs?workflowType=machine_learning&compareRunsMode=CHART"
@@ -45,6 +46,8 @@ class Tracker:
     def __init__(self, results: Results, task: str) -> None:
         self._results = results
         self._runs: dict[str, str] = {}  # our run id: MLflow's
+        self._unsent: dict[str, list[Metric]] = {}  # by our run id: one call for many takes as long as for one
+        self._sent: dict[str, float] = {}  # when a run's metrics were last sent
         self._parent: str | None = None
         with opened(results) as self._client:
             self.experiment = self._experiment(task)
@@ -79,13 +82,16 @@ class Tracker:
             tags={RUN_KEY: run_id, "kind": "run", "run": run_id, "task": spec.task, **parent, **tags},
         )
         self._runs[run_id] = run.info.run_id
+        self._unsent[run_id], self._sent[run_id] = [], time.monotonic()
         params = [Param(path, str(value)) for path, value in spec.flat().items()]
         self._client.log_batch(run.info.run_id, params=params)
 
     def heard(self, run_id: str, reading: Reading) -> None:
-        """Send a reading's metrics, at its step and time."""
-        metrics = [Metric(k, v, reading.time_ms, reading.step) for k, v in reading.metrics.items()]
-        self._client.log_batch(self._runs[run_id], metrics=metrics)
+        """Send a reading's metrics, at its step and time: now, or with the next ones."""
+        self._unsent[run_id] += [Metric(k, v, reading.time_ms, reading.step) for k, v in reading.metrics.items()]
+        if time.monotonic() - self._sent[run_id] >= SEND_EVERY:
+            self._client.log_batch(self._runs[run_id], metrics=self._unsent[run_id])
+            self._unsent[run_id], self._sent[run_id] = [], time.monotonic()
 
     def ended(self, run_id: str, result: RunResult, at: Reading | None) -> None:
         """Send how a run ended, and close it under the status that is true of it.
@@ -100,9 +106,10 @@ class Tracker:
         tags = {"status": result.status.value} | ({"reason": result.reason} if result.reason else {})
         self._client.log_batch(
             self._runs[run_id],
-            metrics=[Metric(name, value, time_ms, step) for name, value in metrics.items()],
+            metrics=self._unsent.pop(run_id) + [Metric(k, v, time_ms, step) for k, v in metrics.items()],
             tags=[RunTag(name, value) for name, value in tags.items()],
         )
+        del self._sent[run_id]
         self._client.set_terminated(self._runs.pop(run_id), run_status(result.status))
 
     def best_so_far(self, trials: int, metrics: Mapping[str, float]) -> None:
