@@ -77,14 +77,14 @@ def run_study(
         with console.status(f"{stem}: reading the data"):
             beneath = facts(spec.base, pool.data_digest)
         files = place(results, name, stem, spec, beneath)
-        known = make_board(results, files, goal) if files.exists else None
-        if known and runs_left(spec, files, goal) == 0:
+        left = runs_left(spec, files, goal)
+        if left == 0:
             console.print(f"{files.name}: all trials and confirming runs are done; nothing is run again")
-            return known
+            return make_board(results, files, goal)
         files.begin(spec.to_toml(beneath))
         tracker = Tracker(results, spec.base.task)
         tracker.begin_study(files.name, {"task": spec.base.task, "family": question.task.family})
-        with Screen(console, files.name, goal, runs_left(spec, files, goal)) as screen:
+        with Screen(console, files.name, goal, left) as screen:
             desk = Desk(tracker, screen, goal, files, beneath)
             status = "FAILED"
             try:
@@ -174,11 +174,12 @@ class Desk:
                 self.tracker.heard(job.run_id, reading)
                 self.screen.heard(job.run_id, reading)
             case Ended(TrialJob() as job, result):
-                best = best_trial(self.files.searched, self.goal)
+                searched = self.files.searched
+                best = best_trial(searched, self.goal)
                 self.tracker.ended(job.run_id, result, self._last.pop(job.run_id, None))
                 self.screen.ended(job.run_id, result, best.score if best else None)
                 if job.purpose == "search" and best and best.score is not None:
-                    self.tracker.best_so_far(len(self.files.searched), {f"best/{self.goal.metric}": best.score})
+                    self.tracker.best_so_far(len(searched), {f"best/{self.goal.metric}": best.score})
 
 
 def run_tags(spec: RunSpec, beneath: Mapping[str, str]) -> dict[str, str]:

@@ -52,20 +52,17 @@ def bench(
     """Run a suite: search each task, confirm the best setting on fresh seeds, print one table."""
     from lstm_bench import suites
     from lstm_bench.bench import Question, run_study
-    from lstm_bench.report.table import tables
+    from lstm_bench.record.files import file_name
 
     results, console = _place(context), _console()
     questions = [Question.of(table, {}) for table in suites.read_suite(suite)]
     boards = []
     for question in questions:
-        task = question.spec.base.task.replace(":", ".")
-        stem = f"{Path(suite).stem}-{task}"
+        stem = f"{Path(suite).stem}-{file_name(question.spec.base.task)}"
         boards.append(
             run_study(question, name=None, stem=stem, results=results, workers=workers or _cores(), console=console)
         )
-    console.print()
-    console.print(tables(boards, console.width))
-    _say_where(results, console)
+    _show(boards, results, console)
 
 
 @app.command()
@@ -83,7 +80,7 @@ def search(
 
     from lstm_bench import suites
     from lstm_bench.bench import Question, run_study
-    from lstm_bench.report.table import tables
+    from lstm_bench.record.files import file_name
 
     results, console = _place(context), _console()
     path = Path(what)
@@ -91,11 +88,9 @@ def search(
     if trials is not None:
         table = replace(table, budget={**table.budget, "trials": trials})
     question = Question.of(table, _settings(settings, seed))
-    stem = path.stem if path.suffix == ".toml" else what.replace(":", ".")
+    stem = path.stem if path.suffix == ".toml" else file_name(what)
     board = run_study(question, name=name, stem=stem, results=results, workers=workers or _cores(), console=console)
-    console.print()
-    console.print(tables([board], console.width))
-    _say_where(results, console)
+    _show([board], results, console)
 
 
 @app.command()
@@ -270,7 +265,12 @@ def _board(results: "Results", name: str) -> "dict[str, Any]":
     return board
 
 
-def _say_where(results: "Results", console: "Console") -> None:
+def _show(boards: "list[dict[str, Any]]", results: "Results", console: "Console") -> None:
+    """The answer, and where the rest of it is."""
+    from lstm_bench.report.table import tables
+
+    console.print()
+    console.print(tables(boards, console.width))
     where = "" if str(results.root) == "results" else f"--results {results.root} "
     way = "make ui" if not where else f"lstm-bench {where}ui"
     console.print(f"\nResults: {results.root}/  Browse them: {way}", soft_wrap=True)

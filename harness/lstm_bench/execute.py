@@ -16,7 +16,7 @@ from lstm_bench import task as contract
 from lstm_bench.errors import UsageError, unknown
 from lstm_bench.meter import MemoryMeter, Watch, has_native_bfloat16
 from lstm_bench.result import Reading, RunResult, Status, is_finite, steady_speeds
-from lstm_bench.spec import RunSpec, Value, known_paths
+from lstm_bench.spec import RunSpec, Value, flattened, known_paths
 from lstm_bench.task import Goal, Task, load_task, make_task, options_of
 
 Verdict = Callable[[Reading], Status | None]
@@ -49,10 +49,7 @@ def spec_of(tables: Mapping[str, Any], settings: Mapping[str, Value]) -> tuple[R
             f"--set task={settings['task']}: the task is named before, and its defaults are in: name that one"
         )
     cls = load_task(name)
-    written: dict[str, Value] = {}
-    for key, value in tables.items():
-        written |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, Mapping) else {key: value}
-    values = {**getattr(cls, "defaults", {}), **written, **settings}
+    values = {**getattr(cls, "defaults", {}), **flattened(tables), **settings}
     known = known_paths(f.name for f in fields(cls))
     for path in values:
         if path not in known:

@@ -110,10 +110,15 @@ class RunSpec:
 
     def flat(self) -> dict[str, Value]:
         """Every value by its dotted path, as `--set` writes it: `train.lr`, `options.length`."""
-        flat: dict[str, Value] = {}
-        for key, value in self.to_dict().items():
-            flat |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}
-        return flat
+        return flattened(self.to_dict())
+
+
+def flattened(tables: Mapping[str, Any]) -> dict[str, Value]:
+    """Nested tables by dotted path; the values are not checked."""
+    flat: dict[str, Value] = {}
+    for key, value in tables.items():
+        flat |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, Mapping) else {key: value}
+    return flat
 
 
 def known_paths(options: Iterable[str] = ()) -> list[str]:

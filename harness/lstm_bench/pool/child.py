@@ -66,7 +66,7 @@ def run_child(driver: Connection, job: Job) -> None:
     _redirect_output(job.path / "output.log")
     try:
         result = execute(job.spec, Notifying(files, driver), Inbox(driver).verdict, test=job.test)
-    except Exception as error:  # noqa: BLE001  # a fault of the harness or of a floor: still one run's alone
+    except Exception as error:  # noqa: BLE001  # a fault of the harness: still one run's alone
         result = RunResult(Status.CRASHED, reason=one_line(error), traceback=traceback.format_exc())
     except KeyboardInterrupt:
         result = RunResult(Status.KILLED)

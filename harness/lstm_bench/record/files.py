@@ -58,7 +58,12 @@ class Results:
 
 def new_run_id(task: str) -> str:
     """A run id that no other run has, speaking and sorted by time: `20261124-131850-adding-3f9c01e2`."""
-    return f"{time.strftime('%Y%m%d-%H%M%S')}-{task.replace(':', '.')}-{secrets.token_hex(4)}"
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{file_name(task)}-{secrets.token_hex(4)}"
+
+
+def file_name(task: str) -> str:
+    """A task's name as a part of a path: `mymodule:MyTask` as `mymodule.MyTask`."""
+    return task.replace(":", ".").replace("/", ".")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +110,8 @@ class RunFiles:
     @property
     def result(self) -> RunResult | None:
         """How it ended, or None while it has not."""
-        try:
-            values = json.loads((self.path / "result.json").read_text())
-        except FileNotFoundError:
+        values = read_whole(self.path / "result.json")
+        if values is None:
             return None
         del values["schema"]
         return RunResult.from_dict(values)
@@ -188,11 +192,7 @@ class StudyFiles:
     @property
     def board(self) -> dict[str, Any] | None:
         """The study's answer, or None while there is none."""
-        try:
-            found: dict[str, Any] = json.loads((self.path / "board.json").read_text())
-        except FileNotFoundError:
-            return None
-        return found
+        return read_whole(self.path / "board.json")
 
     def write_board(self, board: Mapping[str, Any]) -> None:
         """Write the study's answer."""
@@ -212,6 +212,15 @@ def write_whole(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)
+
+
+def read_whole(path: Path) -> dict[str, Any] | None:
+    """A JSON file that `write_whole` wrote, or None while there is none."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    return found
 
 
 def append_line(path: Path, values: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from filelock import FileLock
 
@@ -18,7 +19,7 @@ from mlflow.entities import Metric, Param, RunStatus, RunTag
 from mlflow.exceptions import MlflowException
 
 from lstm_bench.errors import BenchError
-from lstm_bench.record.files import Results
+from lstm_bench.record.files import Results, file_name
 from lstm_bench.result import Reading, RunResult, Status
 from lstm_bench.spec import RunSpec
 
@@ -30,6 +31,15 @@ RUN_KEY = "lstm_bench.run_key"  # one MLflow run for each
 # The UI opens in another view; this is the way to the runs and their charts.
 CHARTS = "/#/experiments/{experiment}/runs?workflowType=machine_learning&compareRunsMode=CHART"
 COMPARE = "/#/compare-runs?runs=[{runs}]&experiments=[{experiments}]"
+
+
+@dataclass(slots=True)
+class _Open:
+    """A run that is going on, as MLflow knows it."""
+
+    id: str  # MLflow's
+    unsent: list[Metric] = field(default_factory=list)  # one call for many takes as long as for one
+    sent: float = field(default_factory=time.monotonic)  # when metrics were last sent
 
 
 class Tracker:
@@ -45,9 +55,7 @@ class Tracker:
 
     def __init__(self, results: Results, task: str) -> None:
         self._results = results
-        self._runs: dict[str, str] = {}  # our run id: MLflow's
-        self._unsent: dict[str, list[Metric]] = {}  # by our run id: one call for many takes as long as for one
-        self._sent: dict[str, float] = {}  # when a run's metrics were last sent
+        self._open: dict[str, _Open] = {}  # by our run id
         self._parent: str | None = None
         with opened(results) as self._client:
             self.experiment = self._experiment(task)
@@ -56,22 +64,17 @@ class Tracker:
         known = self._client.get_experiment_by_name(task)
         if known:
             return str(known.experiment_id)
-        place = (self._results.artifacts / task.replace(":", ".").replace("/", ".")).resolve().as_uri()
+        place = (self._results.artifacts / file_name(task)).resolve().as_uri()
         return str(self._client.create_experiment(task, artifact_location=place))
 
     def begin_study(self, name: str, tags: Mapping[str, str]) -> None:
         """Open the study's parent run: the one that it has, or a new one."""
-        key = f"study/{name}"
-        query = f"tags.`{RUN_KEY}` = '{key}'"
-        known = self._client.search_runs([self.experiment], query, max_results=1)
-        if known:
-            self._parent = known[0].info.run_id
+        self._parent = study_run(self._client, self.experiment, name)
+        if self._parent:
             self._client.update_run(self._parent, status="RUNNING")
         else:
-            parent = self._client.create_run(
-                self.experiment, run_name=name, tags={RUN_KEY: key, "study": name, "kind": "study", **tags}
-            )
-            self._parent = parent.info.run_id
+            tags = {RUN_KEY: study_key(name), "study": name, "kind": "study", **tags}
+            self._parent = self._client.create_run(self.experiment, run_name=name, tags=tags).info.run_id
 
     def started(self, run_id: str, spec: RunSpec, name: str, tags: Mapping[str, str]) -> None:
         """Open a run: its parameters are the spec's values, by the paths that `--set` takes."""
@@ -81,17 +84,17 @@ class Tracker:
             run_name=name,
             tags={RUN_KEY: run_id, "kind": "run", "run": run_id, "task": spec.task, **parent, **tags},
         )
-        self._runs[run_id] = run.info.run_id
-        self._unsent[run_id], self._sent[run_id] = [], time.monotonic()
+        self._open[run_id] = _Open(run.info.run_id)
         params = [Param(path, str(value)) for path, value in spec.flat().items()]
         self._client.log_batch(run.info.run_id, params=params)
 
     def heard(self, run_id: str, reading: Reading) -> None:
         """Send a reading's metrics, at its step and time: now, or with the next ones."""
-        self._unsent[run_id] += [Metric(k, v, reading.time_ms, reading.step) for k, v in reading.metrics.items()]
-        if time.monotonic() - self._sent[run_id] >= SEND_EVERY:
-            self._client.log_batch(self._runs[run_id], metrics=self._unsent[run_id])
-            self._unsent[run_id], self._sent[run_id] = [], time.monotonic()
+        run = self._open[run_id]
+        run.unsent += [Metric(k, v, reading.time_ms, reading.step) for k, v in reading.metrics.items()]
+        if time.monotonic() - run.sent >= SEND_EVERY:
+            self._client.log_batch(run.id, metrics=run.unsent)
+            self._open[run_id] = _Open(run.id)
 
     def ended(self, run_id: str, result: RunResult, at: Reading | None) -> None:
         """Send how a run ended, and close it under the status that is true of it.
@@ -104,13 +107,13 @@ class Tracker:
         metrics = {**result.metrics, **{f"floor/{name}": score for name, score in result.floors.items()}}
         step, time_ms = (at.step, at.time_ms) if at else (0, 0)
         tags = {"status": result.status.value} | ({"reason": result.reason} if result.reason else {})
+        run = self._open.pop(run_id)
         self._client.log_batch(
-            self._runs[run_id],
-            metrics=self._unsent.pop(run_id) + [Metric(k, v, time_ms, step) for k, v in metrics.items()],
+            run.id,
+            metrics=run.unsent + [Metric(k, v, time_ms, step) for k, v in metrics.items()],
             tags=[RunTag(name, value) for name, value in tags.items()],
         )
-        del self._sent[run_id]
-        self._client.set_terminated(self._runs.pop(run_id), run_status(result.status))
+        self._client.set_terminated(run.id, run_status(result.status))
 
     def best_so_far(self, trials: int, metrics: Mapping[str, float]) -> None:
         """A point of the study's own curves: its step is the number of trials done."""
@@ -127,10 +130,16 @@ class Tracker:
             self._client.set_tag(self._parent, "mlflow.note.content", note)
             self._client.set_terminated(self._parent, status)
 
-    @property
-    def charts(self) -> str:
-        """The path of the UI at which this task's runs and their charts lie."""
-        return CHARTS.format(experiment=self.experiment)
+
+def study_key(name: str) -> str:
+    """The run key of a study's parent run."""
+    return f"study/{name}"
+
+
+def study_run(client: MlflowClient, experiment: str, name: str) -> str | None:
+    """MLflow's id of a study's parent run, or None where there is none yet."""
+    found = client.search_runs([experiment], f"tags.`{RUN_KEY}` = '{study_key(name)}'", max_results=1)
+    return str(found[0].info.run_id) if found else None
 
 
 def compare_path(results: Results, studies: Mapping[str, str]) -> str:
@@ -144,9 +153,8 @@ def compare_path(results: Results, studies: Mapping[str, str]) -> str:
     with opened(results) as client:
         for study, task in studies.items():
             experiment = client.get_experiment_by_name(task)
-            query = f"tags.`{RUN_KEY}` = 'study/{study}'"
-            found = client.search_runs([experiment.experiment_id], query) if experiment else []
-            runs += [f'"{run.info.run_id}"' for run in found[:1]]
+            run = study_run(client, experiment.experiment_id, study) if experiment else None
+            runs += [f'"{run}"'] if run else []
             experiments += [f'"{experiment.experiment_id}"'] if experiment else []
     return COMPARE.format(runs=",".join(runs), experiments=",".join(dict.fromkeys(experiments)))
 

@@ -17,26 +17,12 @@ from optuna.trial import TrialState
 from lstm_bench.errors import UsageError
 from lstm_bench.execute import resolve
 from lstm_bench.record.files import SCHEMA, Results, StudyFiles
-from lstm_bench.spec import Count, Natural, RunSpec, Value, checked
+from lstm_bench.spec import RunSpec, Value, checked
+from lstm_bench.suites import Budget
 from lstm_bench.task import Goal
 
 STARTUP_TRIALS = 4  # drawn at random before the sampler learns, and finished before the pruner judges
 FRESH_SEEDS_FROM = 1000  # seeds that confirm begin here, above the search's
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
-    """How much a study may spend, and where: its keys in TOML.
-
-    Attributes:
-        trials: in all, over all starts; every status but `killed` counts.
-        confirm_seeds: fresh seeds on which the best setting is run again.
-        prune_after: steps before which no trial is judged; the tasks that sit on a plateau at first need more.
-    """
-
-    trials: Count = 12
-    confirm_seeds: Count = 3
-    prune_after: Natural = 0
 
 
 @dataclass(frozen=True, slots=True)

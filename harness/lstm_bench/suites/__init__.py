@@ -8,9 +8,22 @@ from pathlib import Path
 from typing import Any
 
 from lstm_bench.errors import UsageError, unknown
-from lstm_bench.spec import RunSpec
+from lstm_bench.spec import Count, Natural, RunSpec
 
-BUDGET = ("trials", "confirm_seeds", "prune_after")  # the keys of `search.study.Budget`
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """How much a study may spend, and where: its keys in TOML.
+
+    Attributes:
+        trials: in all, over all starts; every status but `killed` counts.
+        confirm_seeds: fresh seeds on which the best setting is run again.
+        prune_after: steps before which no trial is judged; the tasks that sit on a plateau at first need more.
+    """
+
+    trials: Count = 12
+    confirm_seeds: Count = 3
+    prune_after: Natural = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +32,7 @@ class StudyTable:
 
     Attributes:
         run: the tables of a run's spec.
-        budget: `trials`, `confirm_seeds`, `prune_after`.
+        budget: values of `Budget`.
         search: the space; empty: the default one.
         confirm: values that the confirming runs have instead of the search's.
     """
@@ -82,9 +95,10 @@ def _study(table: Any, path: Path) -> StudyTable:
     for name, given in paths.items():
         if not isinstance(given, dict):
             raise UsageError(f'{path}: {name} = {given!r}, expected a table of paths, such as "train.lr"')
-    known = [*RunSpec.__dataclass_fields__, *BUDGET, *paths]
+    budget = Budget.__dataclass_fields__
+    known = [*RunSpec.__dataclass_fields__, *budget, *paths]
     for key in table:
         if key not in known:
             raise unknown(f"key in {path}:", key, known)
-    run = {key: value for key, value in table.items() if key not in (*BUDGET, *paths)}
-    return StudyTable(run, {key: table[key] for key in BUDGET if key in table}, **paths)
+    run = {key: value for key, value in table.items() if key not in (*budget, *paths)}
+    return StudyTable(run, {key: table[key] for key in budget if key in table}, **paths)
