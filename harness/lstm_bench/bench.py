@@ -1,60 +1,37 @@
-"""A study or a suite from question to answer: where search, tracking and screen meet."""
+"""A study from question to answer: where search, tracking and screen meet."""
 
-import re
+import json
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
-from itertools import count
-from typing import TYPE_CHECKING
 
-from optuna.distributions import BaseDistribution
 from rich.console import Console
 
-from lstm_bench.analysis.board import Board, best_trial, make_board
-from lstm_bench.errors import BenchError, UsageError
-from lstm_bench.execute import facts, spec_of
-from lstm_bench.meter import machine
-from lstm_bench.pool import Ended, Event, Heard, Job, Pool, Started
+from lstm_bench.analysis.board import Board, make_board, top_trials
+from lstm_bench.desk import Desk
+from lstm_bench.errors import BenchError
+from lstm_bench.execute import facts
+from lstm_bench.pool import Event, Pool
 from lstm_bench.pool.local import LocalPool
-from lstm_bench.record.files import Results, StudyFiles, new_run_id
+from lstm_bench.record.disk import SCHEMA, as_json
+from lstm_bench.record.files import Results
+from lstm_bench.record.ledger import Ledger
+from lstm_bench.record.study import StudyFiles, Trial
 from lstm_bench.report.note import study_note
 from lstm_bench.report.screen import Screen
-from lstm_bench.report.table import setting
-from lstm_bench.result import Reading, RunResult
-from lstm_bench.search.loop import TrialJob, confirm, search
-from lstm_bench.search.space import DEFAULT, distributions
-from lstm_bench.search.study import StudySpec, differences, open_study
-from lstm_bench.spec import RunSpec, Value, fingerprint
-from lstm_bench.suites import StudyTable
-from lstm_bench.task import Goal, Task
-
-if TYPE_CHECKING:
-    from lstm_bench.record.mlflow import Tracker
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A study as it is asked, checked: nothing in it can be refused later but its data."""
-
-    spec: StudySpec
-    task: Task
-    space: dict[str, BaseDistribution]
-
-    @classmethod
-    def of(cls, table: StudyTable, settings: Mapping[str, Value]) -> "Question":
-        """The question of a file's table, with the settings of `--set` on top.
-
-        Raises:
-            UsageError: something in it does not exist or cannot be.
-        """
-        base, task = spec_of(table.run, settings)
-        spec = StudySpec.from_dict(base, table.budget, table.search or DEFAULT, table.confirm)
-        return cls(spec, task, distributions(spec.space, base))
+from lstm_bench.search.confirm import confirm, still_due
+from lstm_bench.search.loop import Search
+from lstm_bench.search.study import Question, place
 
 
 def run_study(
-    question: Question, *, name: str | None, stem: str, results: Results, workers: int, console: Console
+    question: Question,
+    *,
+    name: str | None,
+    stem: str,
+    results: Results,
+    workers: int,
+    console: Console,
+    force: bool = False,
+    search: bool = True,
 ) -> Board:
     """Search, confirm, and write the answer; go on with what a study of the same question has done already.
 
@@ -65,163 +42,100 @@ def run_study(
         results: where everything is kept.
         workers: runs at once.
         console: where progress is shown.
+        force: run settings again that are known already.
+        search: whether trials are run; else what there is is confirmed.
 
     Raises:
-        BenchError: the data cannot be had, the name is another question's, or no trial was complete.
+        BenchError: the data cannot be had, the name is another question's or another driver's, too many trials
+            failed, or none was complete.
         KeyboardInterrupt: after the running trials have ended as `killed`.
     """
-    spec, goal = question.spec, question.task.goal
-    with LocalPool(spec.base, workers) as pool:
+    with LocalPool(question.base, workers, run_timeout=question.budget.run_timeout) as pool:
         from lstm_bench.record.mlflow import Tracker  # takes 1 s, while the server gets warm
 
-        with console.status(f"{stem}: reading the data"):
-            beneath = facts(spec.base, pool.data_digest)
-        files = place(results, name, stem, spec, beneath)
-        left = runs_left(spec, files, goal)
-        if left == 0:
-            console.print(f"{files.name}: all trials and confirming runs are done; nothing is run again")
-            return make_board(results, files, goal)
-        files.begin(spec.to_toml(beneath))
-        tracker = Tracker(results, spec.base.task)
-        tracker.begin_study(files.name, {"task": spec.base.task, "family": question.task.family})
-        with Screen(console, files.name, goal, left) as screen:
-            desk = Desk(tracker, screen, goal, files, beneath)
-            status = "FAILED"
-            try:
-                for event in trials_then_confirm(question, pool, results, files):
-                    desk.take(event)
-                status = "FINISHED"
-            except KeyboardInterrupt:
-                status = "KILLED"
-                raise
-            finally:
-                board = make_board(results, files, goal)
-                files.write_board(board)
-                tracker.end_study(status, study_note(board), answer(board))
+        with console.status(f"{name or stem}: reading the data"):
+            beneath = facts(question.base, pool.data_digest)
+        files = place(results, name, stem, question.asked(beneath))
+        with files.held():
+            files.begin(question.to_toml(beneath))
+            ledger = Ledger(results, files)
+            left = runs_left(question, ledger)
+            board = make_board(results, files, question.goal)
+            if left == 0 and is_closed(files, board):
+                console.print(f"{files.name}: all trials and confirming runs are done; nothing is run again")
+                return board
+            tracker = Tracker(results, question.base.task)
+            with Screen(console, files.name, question.goal, left) as screen:
+                desk = Desk(question, ledger, results, beneath, tracker, screen)
+                tags = {"task": question.base.task, "family": question.task.family}
+                desk.catch_up(tracker.begin_study(files.name, tags))
+                board = _pursue(question, beneath, pool, results, ledger, desk, force=force, search=search)
     if board["best"] is None:
         raise BenchError(f"study {files.name}: no trial was complete; {files.path}/trials.jsonl says how each ended")
     return board
 
 
-def trials_then_confirm(
-    question: Question, pool: Pool, results: Results, files: StudyFiles
+def _pursue(
+    question: Question,
+    beneath: Mapping[str, str],
+    pool: Pool,
+    results: Results,
+    ledger: Ledger,
+    desk: Desk,
+    *,
+    force: bool,
+    search: bool,
+) -> Board:
+    """Do what is left of a study; whatever comes in between, the answer so far is written and MLflow is closed."""
+    status = "FAILED"
+    try:
+        for event in _events(question, beneath, pool, results, ledger, force=force, search=search):
+            desk.take(event)
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        desk.close()
+        board = make_board(results, ledger.files, question.goal)
+        desk.tracker.end_study(status, study_note(board), answer(board))
+        ledger.files.write_board(board)  # last: a board that holds all runs says that the study was closed
+    return board
+
+
+def _events(
+    question: Question,
+    beneath: Mapping[str, str],
+    pool: Pool,
+    results: Results,
+    ledger: Ledger,
+    *,
+    force: bool,
+    search: bool,
 ) -> Generator[Event, None, None]:
     """All that is still to be run of a study, in order."""
-    spec, goal = question.spec, question.task.goal
-    study = open_study(results, files, spec, goal)
-    yield from search(spec, study, question.space, goal, pool, results, files)
-    best = best_trial(files.searched, goal)
-    if best:
-        yield from confirm(spec, best, goal, pool, results, files)
+    if search:
+        yield from Search(question, beneath, pool, results, ledger, force=force).events()
+    yield from confirm(question, beneath, _top(question, ledger), pool, results, ledger)
 
 
-def runs_left(spec: StudySpec, files: StudyFiles, goal: Goal) -> int:
-    """How many runs a study still needs, searching and confirming."""
-    searching = max(0, spec.budget.trials - len(files.searched))
-    best = best_trial(files.searched, goal)
-    had = {line.seed for line in files.confirmed(best.number)} if best and not searching else set()
-    return searching + len(set(spec.fresh_seeds) - had)
+def _top(question: Question, ledger: Ledger) -> list[Trial]:
+    done = [trial for trial in ledger.trials if trial.done]
+    return top_trials(done, question.goal, question.budget.confirm_top)
 
 
-def place(results: Results, name: str | None, stem: str, spec: StudySpec, beneath: Mapping[str, str]) -> StudyFiles:
-    """The study's files: those of the same question, or a name that is free.
-
-    Raises:
-        UsageError: the user's name is no name, or is another question's.
-    """
-    if name is not None and not NAME.fullmatch(name):
-        raise UsageError(f"--name {name!r}: expected letters, digits, '.', '_' and '-', such as --name first")
-    for number in count(1):
-        files = results.study(name or (stem if number == 1 else f"{stem}-{number}"))
-        if not files.exists:
-            return files
-        differing = differences(files.asked, spec.asked(beneath))
-        if not differing:
-            return files
-        if name:
-            raise UsageError(
-                f"study '{name}' asked something else ({', '.join(differing)} differ): choose another --name"
-            )
-    raise AssertionError("count does not end")
+def runs_left(question: Question, ledger: Ledger) -> int:
+    """How many runs a study still needs, searching and confirming; of one that has minutes alone, at least one."""
+    trials = question.trials
+    searching = 1 if trials == float("inf") else max(0, int(trials) - ledger.done) * question.budget.seeds
+    fresh = question.budget.confirm_seeds * question.budget.confirm_top
+    return searching + (fresh if searching else len(list(still_due(question, _top(question, ledger), ledger))))
 
 
-@dataclass(slots=True)
-class Desk:
-    """Passes on what happens in a study: to MLflow, and to the screen."""
-
-    tracker: "Tracker"
-    screen: Screen
-    goal: Goal
-    files: StudyFiles
-    beneath: Mapping[str, str]
-    _last: dict[str, Reading] = field(default_factory=dict)
-
-    def take(self, event: Event) -> None:
-        """Pass on one event."""
-        match event:
-            case Started(TrialJob() as job):
-                settings = dict(job.settings)
-                label = f"trial {job.number}" if job.purpose == "search" else f"confirm seed {job.spec.seed}"
-                tags = run_tags(job.spec, self.beneath) | {
-                    "study": self.files.name,
-                    "purpose": job.purpose,
-                    "trial": str(job.number),
-                }
-                self.tracker.started(job.run_id, job.spec, f"{label}: {setting(settings)}", tags)
-                self.screen.started(job.run_id, label, settings, job.spec.train.steps)
-            case Heard(job, reading):
-                self._last[job.run_id] = reading
-                self.tracker.heard(job.run_id, reading)
-                self.screen.heard(job.run_id, reading)
-            case Ended(TrialJob() as job, result):
-                searched = self.files.searched
-                best = best_trial(searched, self.goal)
-                self.tracker.ended(job.run_id, result, self._last.pop(job.run_id, None))
-                self.screen.ended(job.run_id, result, best.score if best else None)
-                if job.purpose == "search" and best and best.score is not None:
-                    self.tracker.best_so_far(len(searched), {f"best/{self.goal.metric}": best.score})
-
-
-def run_tags(spec: RunSpec, beneath: Mapping[str, str]) -> dict[str, str]:
-    """What a run is found by in MLflow."""
-    return {
-        "cell": spec.model.cell,
-        "seed": str(spec.seed),
-        "device": spec.device,
-        "fingerprint": fingerprint(spec, beneath),
-        "commit": machine().get("commit", "unknown"),
-    }
-
-
-def run_once(spec: RunSpec, *, results: Results, console: Console) -> RunResult:
-    """One run, outside of any study; its readings are printed as they come.
-
-    Raises:
-        BenchError: the data cannot be had.
-        KeyboardInterrupt: after the run has ended as `killed`.
-    """
-    jobs = [Job(spec, results.run(new_run_id(spec.task)).path)]
-    result = RunResult.from_dict({"status": "killed"})
-    last: Reading | None = None
-    with LocalPool(spec, 1) as pool:
-        from lstm_bench.record.mlflow import Tracker
-
-        beneath = facts(spec, pool.data_digest)
-        tracker = Tracker(results, spec.task)
-        for event in pool.run(lambda: jobs.pop() if jobs else None):
-            match event:
-                case Started(job):
-                    tracker.started(job.run_id, spec, f"run, seed {spec.seed}", run_tags(spec, beneath))
-                    console.print(f"run {job.run_id}")
-                case Heard(job, reading):
-                    last = reading
-                    tracker.heard(job.run_id, reading)
-                    shown = {k: v for k, v in reading.metrics.items() if k.startswith(("train/", "valid/"))}
-                    figures = "  ".join(f"{name} {value:.4g}" for name, value in shown.items())
-                    console.print(f"step {reading.step}  {figures}  {reading.seconds:.1f} s", soft_wrap=True)
-                case Ended(job, result):
-                    tracker.ended(job.run_id, result, last)
-    return result
+def is_closed(files: StudyFiles, board: Board) -> bool:
+    """Whether the last start came to its end: the board on disk is that of all the runs there are."""
+    same: bool = files.board == json.loads(as_json({"schema": SCHEMA, **board}))
+    return same
 
 
 def answer(board: Board) -> dict[str, float]:

@@ -3,11 +3,11 @@
 import hashlib
 import inspect
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 
@@ -19,14 +19,31 @@ from lstm_bench.result import Reading, RunResult, Status, is_finite, steady_spee
 from lstm_bench.spec import RunSpec, Value, flattened, known_paths
 from lstm_bench.task import Goal, Task, load_task, make_task, options_of
 
-Verdict = Callable[[Reading], Status | None]
+EARLIER = 3  # readings before the last that a diverged run's reason quotes
+
+
+class Word(NamedTuple):
+    """What a run is to end with."""
+
+    status: Status
+    reason: str | None = None  # None: at which step
+
+
+Verdict = Callable[[Reading], Word | None]
 
 
 class Recorder(Protocol):
-    """Who is told of each reading before anyone else, and who keeps it."""
+    """Who is told of each reading before anyone else, and who keeps it and the state."""
 
-    def log(self, reading: Reading) -> None:
-        """Keep a reading."""
+    def resume(self, state: train.TrainState) -> Iterable[Reading]:
+        """Put the state where an earlier process of this run left it, and give the readings up to there.
+
+        Nothing where there was none. Asked for all of them before training goes on.
+        """
+        ...
+
+    def log(self, reading: Reading, state: train.TrainState) -> None:
+        """Keep a reading, and the state if it is worth it."""
 
 
 def go_on(_: Reading) -> None:
@@ -96,10 +113,13 @@ def package_files(module: Path, *, in_package: bool) -> list[Path]:
 def execute(spec: RunSpec, recorder: Recorder, verdict: Verdict = go_on, *, test: bool = False) -> RunResult:
     """Train one model and say how it ended; an exception of the run becomes a status, not an exception.
 
+    A run that an earlier process began goes on where its recorder says, and ends as it would have without the break:
+    the readings that are kept go through all that new ones go through.
+
     Args:
         spec: resolved.
         recorder: told of each reading first.
-        verdict: asked after each reading; a status ends the run with it.
+        verdict: asked after each reading; a word ends the run with it.
         test: measure the test split and the floors too, with the best reading's weights (confirm alone does).
     """
     watch = Watch()
@@ -115,7 +135,8 @@ def execute(spec: RunSpec, recorder: Recorder, verdict: Verdict = go_on, *, test
         network = model.SequenceModel(task.signature, spec.model)
         metrics["model/parameters"] = float(sum(p.numel() for p in network.parameters()))
         state = train.TrainState.fresh(network, spec.train, seed=spec.seed, device=device)
-        ended = _listen(state, task, spec, recorder, verdict, watch, readings)
+        with closing(train.train(state, task, spec.train, watch=watch)) as stream:
+            ended = _listen(_story(state, recorder, stream), task, spec, verdict, readings)
         if test and ended[0].complete:
             state.model.load_state_dict(state.best_weights)
             with watch.evaluating:
@@ -146,40 +167,61 @@ def attempt(work: Callable[[], tuple[Status, str | None]]) -> tuple[Status, str 
         return status, one_line(error), traceback.format_exc()
 
 
+def _story(state: train.TrainState, recorder: Recorder, stream: Iterable[Reading]) -> Iterator[Reading]:
+    """A run's readings from its first: those of an earlier process, then new ones, each kept before anyone hears it."""
+    yield from recorder.resume(state)
+    for reading in stream:
+        recorder.log(reading, state)
+        yield reading
+
+
 def _listen(
-    state: train.TrainState,
-    task: Task,
-    spec: RunSpec,
-    recorder: Recorder,
-    verdict: Verdict,
-    watch: Watch,
-    readings: list[Reading],
+    story: Iterable[Reading], task: Task, spec: RunSpec, verdict: Verdict, readings: list[Reading]
 ) -> tuple[Status, str | None]:
-    """The caller's loop around the trainer: keep each reading, then see whether it is the last."""
+    """The caller's loop around the trainer: see of each reading whether it is the last."""
     score = f"valid/{task.goal.metric}"
-    with closing(train.train(state, task, spec.train, watch=watch)) as stream:
-        for reading in stream:
-            recorder.log(reading)
-            readings.append(reading)
-            if not is_finite(reading.metrics):
-                figures = ", ".join(f"{name} {reading.metrics[name]:g}" for name in ("train/loss", score))
-                return Status.DIVERGED, f"at step {reading.step}: {figures}"
-            if task.goal.ends_run and task.goal.reached(reading.metrics[score]):
-                return Status.SOLVED, None
-            if reading.step < spec.train.steps and (ended := verdict(reading)):
-                return ended, f"at step {reading.step}"
+    for reading in story:
+        readings.append(reading)
+        if not is_finite(reading.metrics):
+            return Status.DIVERGED, why_diverged(readings, score)
+        if task.goal.ends_run and task.goal.reached(reading.metrics[score]):
+            return Status.SOLVED, None
+        if reading.step < spec.train.steps and (word := verdict(reading)):
+            return word.status, word.reason or f"at step {reading.step}"
     return Status.FINISHED, None
 
 
+def why_diverged(readings: Sequence[Reading], score: str) -> str:
+    """What the figures did before they were no numbers any more, in one line: a burst, or a slow rise?"""
+    *before, last = readings
+    norm, loss = "train/gradient_norm_max", "train/loss"
+    figures = ", ".join(f"{name} {last.metrics[name]:g}" for name in (loss, score))
+    told = f"at step {last.step}: {figures}; largest gradient norm {last.metrics[norm]:.3g}"
+    if not before:
+        return told
+    losses = ", ".join(f"{reading.metrics[loss]:.3g}" for reading in before[-EARLIER:])
+    return f"{told} (at the reading before: {before[-1].metrics[norm]:.3g}); losses before: {losses}"
+
+
 def summary(readings: Sequence[Reading], goal: Goal, watch: Watch) -> dict[str, float]:
-    """A run's figures from its readings: best, last, target, speed, cost."""
-    name = f"valid/{goal.metric}"
-    sound = [reading for reading in readings if is_finite(reading.metrics)]
-    metrics: dict[str, float] = {
-        "cost/train_seconds": watch.training.seconds,
+    """A run's figures: what its readings say, and what it cost.
+
+    A run taken up again has trained before this watch was started, and its readings know; its other costs are those of
+    this process.
+    """
+    trained = readings[-1].seconds if readings else 0.0
+    return figures(readings, goal) | {
+        "cost/train_seconds": max(trained, watch.training.seconds),
         "cost/eval_seconds": watch.evaluating.seconds,
         "cost/harness_share": watch.harness_share,
     }
+
+
+def figures(readings: Sequence[Reading], goal: Goal) -> dict[str, float]:
+    """What a run's readings say of it: best, last, target, speed."""
+    name = f"valid/{goal.metric}"
+    sound = [reading for reading in readings if is_finite(reading.metrics)]
+    metrics: dict[str, float] = {}
     if sound:
         best = (max if goal.maximize else min)(sound, key=lambda reading: reading.metrics[name])
         metrics |= {f"best/{goal.metric}": best.metrics[name], "best/step": float(best.step)}

@@ -41,10 +41,12 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainSpec:
-    """How it learns: AdamW under a schedule, for a number of steps."""
+    """How it learns: an optimiser under a schedule, for a number of steps."""
 
     steps: Count = 1000
     batch_size: Count = 32  # sequences a step
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9  # of sgd alone
     lr: Positive = 3e-3  # the peak learning rate
     schedule: Literal["constant", "cosine"] = "constant"  # after the warm-up; cosine ends at zero
     warmup: Natural = 50  # steps over which the rate rises from zero

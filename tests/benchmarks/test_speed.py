@@ -14,7 +14,8 @@ from shell import call
 from lstm_bench.execute import spec_of
 from lstm_bench.pool import Heard, Job
 from lstm_bench.pool.local import LocalPool
-from lstm_bench.record.files import Results, new_run_id
+from lstm_bench.record.files import Results
+from lstm_bench.record.run import new_run_id
 
 SEARCH = """
 task = "adding"

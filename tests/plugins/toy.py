@@ -20,7 +20,7 @@ class Toy:
     """Is the sum of four numbers from [-1, 1] above zero?
 
     Attributes:
-        fault: what goes wrong in training: raise, nan, memory, exit, slow; nothing by default.
+        fault: what goes wrong in training: raise, nan, memory, exit, slow, hang, spin; nothing by default.
         at: the batch at which it does.
         spy: a file that gets a line for each call of `batches`.
     """
@@ -66,6 +66,11 @@ class Toy:
                 os._exit(7)
             case "slow":
                 time.sleep(0.05)
+            case "hang":
+                time.sleep(10**6)
+            case "spin":
+                while True:
+                    pass
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
         loss = cross_entropy(output, batch.targets)

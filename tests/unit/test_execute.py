@@ -4,15 +4,17 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+import torch
 from toy import Toy
 
 from lstm_bench.cells.lstm import LSTM
 from lstm_bench.errors import UsageError
-from lstm_bench.execute import execute, facts, go_on, spec_of, summary
+from lstm_bench.execute import Word, execute, facts, go_on, spec_of, summary
 from lstm_bench.meter import Watch
 from lstm_bench.result import Reading, RunResult, Status
 from lstm_bench.spec import RunSpec
 from lstm_bench.task import Batch, Goal, Split
+from lstm_bench.train import TrainState
 
 TOY = "toy:Toy"
 
@@ -44,13 +46,25 @@ class OwnCell(LSTM):
     """A cell whose code lies here."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bursting(Toy):
+    """A toy whose loss is no number from batch `at` on."""
+
+    def batches(self, split: Split, batch_size: int, seed: int, start: int = 0) -> Iterator[Batch]:
+        for k, batch in enumerate(Toy.batches(self, split, batch_size, seed, start), start):
+            yield replace(batch, inputs=batch.inputs * torch.nan) if split == "train" and k >= self.at else batch
+
+
 class Notes:
-    """A recorder that keeps all in memory."""
+    """A recorder that keeps all in memory, and knows of no earlier process."""
 
     def __init__(self) -> None:
         self.readings: list[Reading] = []
 
-    def log(self, reading: Reading) -> None:
+    def resume(self, _: TrainState) -> list[Reading]:
+        return []
+
+    def log(self, reading: Reading, _: TrainState) -> None:
         self.readings.append(reading)
 
 
@@ -92,8 +106,21 @@ def test_a_loss_that_is_no_number_ends_the_run_as_diverged() -> None:
     assert result.status is Status.DIVERGED
     assert result.reason is not None
     assert result.reason.startswith("at step 10: train/loss nan, valid/accuracy ")
+    assert result.reason.endswith("; largest gradient norm nan")
     assert len(readings) == 1
     assert not result.metrics.keys() & {"best/accuracy", "last/accuracy", "test/accuracy"}
+
+
+def test_a_diverged_run_tells_what_its_gradient_and_its_losses_did_before() -> None:
+    result, (*before, last) = run(spec(f"{__name__}:Bursting", options__at=23, train__eval_every=5))
+    norms = [reading.metrics["train/gradient_norm_max"] for reading in (last, before[-1])]
+    losses = [reading.metrics["train/loss"] for reading in before[1:]]
+    assert (result.status, last.step, len(losses)) == (Status.DIVERGED, 25, 3)
+    assert result.reason == (
+        f"at step 25: train/loss nan, valid/accuracy {last.metrics['valid/accuracy']:g}; "
+        "largest gradient norm {:.3g} (at the reading before: {:.3g}); "
+        "losses before: {:.3g}, {:.3g}, {:.3g}".format(*norms, *losses)
+    )
 
 
 @pytest.mark.parametrize(
@@ -112,21 +139,22 @@ def test_an_exception_is_a_status_and_keeps_what_was_read_before(fault: str, sta
     assert result.metrics["last/accuracy"] == reading.metrics["valid/accuracy"]
 
 
-def test_a_verdict_ends_the_run_after_the_reading_is_kept() -> None:
+@pytest.mark.parametrize("why", [None, "worse than half"])
+def test_a_verdict_ends_the_run_after_the_reading_is_kept(why: str | None) -> None:
     notes, asked = Notes(), []
 
-    def verdict(reading: Reading) -> Status | None:
+    def verdict(reading: Reading) -> Word | None:
         assert notes.readings[-1] is reading
         asked.append(reading.step)
-        return Status.PRUNED if reading.step == 20 else None
+        return Word(Status.PRUNED, why) if reading.step == 20 else None
 
     result = execute(spec(), notes, verdict, test=True)
-    assert (result.status, result.reason, asked) == (Status.PRUNED, "at step 20", [10, 20])
+    assert (result.status, result.reason, asked) == (Status.PRUNED, why or "at step 20", [10, 20])
     assert not any(name.startswith("test/") for name in result.metrics)
 
 
 def test_the_last_reading_leaves_nothing_to_prune() -> None:
-    result, _ = run(spec(), lambda reading: Status.PRUNED if reading.step == 40 else None)
+    result, _ = run(spec(), lambda reading: Word(Status.PRUNED) if reading.step == 40 else None)
     assert result.status is Status.FINISHED
 
 
@@ -141,7 +169,7 @@ def test_the_test_split_and_the_floors_are_for_those_who_ask(test: bool, tmp_pat
     assert result.floors.keys() == ({"majority"} if test else set())
 
 
-@pytest.mark.parametrize("verdict", [lambda _: Status.PRUNED, lambda _: Status.KILLED])
+@pytest.mark.parametrize("verdict", [lambda _: Word(Status.PRUNED), lambda _: Word(Status.KILLED)])
 def test_a_run_that_was_cut_short_never_sees_the_test_split(verdict, tmp_path: Path) -> None:
     spy = tmp_path / "spy"
     result, _ = run(spec(options__spy=str(spy)), verdict, test=True)
@@ -180,13 +208,14 @@ def readings_of(scores: list[float], seconds: list[float]) -> list[Reading]:
 
 
 @pytest.mark.parametrize(("maximize", "best", "best_step", "hit_step"), [(False, 0.25, 30, 30), (True, 2.0, 20, 10)])
-def test_the_summary_by_hand(maximize: bool, best: float, best_step: int, hit_step: int) -> None:
+@pytest.mark.parametrize("trained", [11, 5])  # of the 11 s all of them, or an earlier process the first 6
+def test_the_summary_by_hand(maximize: bool, best: float, best_step: int, hit_step: int, trained: int) -> None:
     clock = Clock()
     watch = Watch(clock)
-    for watched, seconds in ((watch.training, 5), (watch.evaluating, 2)):
+    for watched, seconds in ((watch.training, trained), (watch.evaluating, 2)):
         with watched:
             clock.now += seconds
-    clock.now += 1
+    clock.now += 14 - trained
     found = summary(
         readings_of([1.0, 2.0, 0.25, 0.25], [4.0, 5.0, 7.0, 11.0]), Goal("mse", maximize=maximize, target=0.5), watch
     )
@@ -198,9 +227,9 @@ def test_the_summary_by_hand(maximize: bool, best: float, best_step: int, hit_st
         "target/steps": hit_step,
         "target/sequences": 2 * hit_step,
         "target/seconds": {10: 4.0, 30: 7.0}[hit_step],
-        "cost/train_seconds": 5,
+        "cost/train_seconds": 11,
         "cost/eval_seconds": 2,
-        "cost/harness_share": 0.125,
+        "cost/harness_share": (14 - trained) / 16,
         "speed/sequences_per_second": 10,  # windows of 20, 10 and 5 after the first; their median
         "speed/timesteps_per_second": 40,
     }

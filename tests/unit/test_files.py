@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lstm_bench.record.files import Results, TrialLine, append_line, new_run_id, read_lines, write_whole
+from lstm_bench.record.disk import append_line, read_lines, write_whole
+from lstm_bench.record.files import Results
+from lstm_bench.record.run import new_run_id
+from lstm_bench.record.study import RunLine
 from lstm_bench.result import Reading, RunResult, Status
 from lstm_bench.spec import RunSpec
 

@@ -1,46 +1,132 @@
+import ctypes
+import gc
+import json
+import math
 import os
 import signal
+import stat
+import struct
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass, replace
+from multiprocessing import Pipe
 from pathlib import Path
+from typing import Any
 
 import pytest
+from toy import Toy
 
 from lstm_bench.errors import BenchError, UsageError
 from lstm_bench.execute import spec_of
-from lstm_bench.pool import Ended, Event, Heard, Job, Started
-from lstm_bench.pool.local import LocalPool
-from lstm_bench.pool.nursery import Spawner
-from lstm_bench.record.files import Results, new_run_id
-from lstm_bench.result import Status
+from lstm_bench.pool import Ended, Event, Heard, Job, Started, local
+from lstm_bench.pool.local import LocalPool, oom_kills
+from lstm_bench.pool.nursery import Spawner, WarmServer, how_it_ended
+from lstm_bench.record.files import Results
+from lstm_bench.record.run import new_run_id
+from lstm_bench.result import RunResult, Status
 
 ENDLESS = {"options.fault": "slow", "options.at": 0, "train.steps": 100_000}
+HANGING = {"options.fault": "hang", "options.at": 12}
+STUBBORN = {"task": "test_pool:Stubborn"}  # the module as a plugin: a second one beside this
 
 
-def job(results: Results, **settings: object) -> Job:
-    spec, _ = spec_of({"task": "toy:Toy"}, {path.replace("__", "."): value for path, value in settings.items()})
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stubborn(Toy):
+    """A toy that does not end when it is told to, or harms whom it should not."""
+
+    def _go_wrong(self) -> None:
+        match self.fault:
+            case "defy":
+                while True:
+                    with suppress(KeyboardInterrupt):
+                        time.sleep(60)
+            case "numb":
+                ctypes.PyDLL(None).sleep(60)  # holds the GIL: no thread of this process hears anything
+            case "parricide":
+                os.kill(os.getppid(), signal.SIGKILL)
+                time.sleep(60)
+            case "babble":
+                shout(struct.pack("!i", 3) + b"no!")
+                time.sleep(60)
+            case "mumble":
+                shout(struct.pack("!i", 30) + b"{")
+                os._exit(3)
+
+
+def shout(words: bytes) -> None:
+    """Write into every socket that this process has: one is its pipe."""
+    for descriptor in range(3, 64):
+        with suppress(OSError):
+            if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                os.write(descriptor, words)
+
+
+class Lent(WarmServer):
+    """A warm server that outlives the pools which use it: they cost no 3 seconds each then."""
+
+    def close(self) -> None:
+        pass
+
+    def really_close(self) -> None:
+        super().close()
+
+
+MakePool = Callable[..., LocalPool]
+
+
+@pytest.fixture(scope="module")
+def make_pool() -> Iterator[MakePool]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parent)  # test_pool:Stubborn, here and in the server
+        warm, _ = spec_of({"task": "toy:Toy"}, {})
+        server = Lent(warm)
+        yield lambda workers=1, **more: LocalPool(warm, workers, lambda _: server, **more)
+        server.really_close()
+
+
+def job(results: Results, task: str = "toy:Toy", **settings: object) -> Job:
+    spec, _ = spec_of({"task": task}, {path.replace("__", "."): value for path, value in settings.items()})
     return Job(spec, results.run(new_run_id("toy")).path)
 
 
-def execute_all(jobs: list[Job], workers: int = 2) -> list[Event]:
+def all_of(pool: LocalPool, *jobs: Job) -> Iterator[Event]:
     waiting = list(jobs)
-    with LocalPool(jobs[0].spec, workers) as pool:
-        return list(pool.run(lambda: waiting.pop(0) if waiting else None))
+    return pool.run(lambda: waiting.pop(0) if waiting else None)
 
 
-def ended(events: list[Event]) -> dict[str, Ended]:
-    return {event.job.run_id: event for event in events if isinstance(event, Ended)}
+def execute_all(pool: LocalPool, *jobs: Job) -> list[Event]:
+    with pool:
+        return list(all_of(pool, *jobs))
+
+
+def ended(events: list[Event]) -> dict[str, RunResult]:
+    return {event.job.run_id: event.result for event in events if isinstance(event, Ended)}
+
+
+def result_of(results: Results, one: Job) -> RunResult:
+    found = results.run(one.run_id).result
+    assert found is not None
+    return found
+
+
+def steps(results: Results, one: Job) -> list[int]:
+    return [reading.step for reading in results.run(one.run_id).readings]
+
+
+def parents() -> dict[int, int]:
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended since
+            found[int(process.name)] = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+    return found
 
 
 def descendants(pid: int) -> set[int]:
-    parents = {}
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it has ended since
-            parents[int(process.name)] = int((process / "stat").read_text().rpartition(")")[2].split()[1])
-    found = {pid}
-    while more := {p for p, parent in parents.items() if parent in found} - found:
+    of, found = parents(), {pid}
+    while more := {p for p, parent in of.items() if parent in found} - found:
         found |= more
     return found - {pid}
 
@@ -52,9 +138,21 @@ def alive(pid: int) -> bool:
         return False
 
 
-def test_every_event_of_a_run_is_told_and_its_files_say_the_same(results: Results) -> None:
+def gone_in_time(pids: set[int], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while any(map(alive, pids)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not any(map(alive, pids))
+
+
+def server_of(pool: LocalPool) -> int:
+    assert isinstance(pool._nursery, WarmServer)
+    return pool._nursery._process.pid
+
+
+def test_every_event_of_a_run_is_told_and_its_files_say_the_same(results: Results, make_pool: MakePool) -> None:
     first, second = job(results), job(results, seed=1)
-    events = execute_all([first, second])
+    events = execute_all(make_pool(2), first, second)
     for one in (first, second):
         own = [event for event in events if event.job.run_id == one.run_id]
         assert isinstance(own[0], Started)
@@ -67,10 +165,10 @@ def test_every_event_of_a_run_is_told_and_its_files_say_the_same(results: Result
         assert files.result.status is Status.FINISHED
 
 
-def test_a_run_is_the_same_whatever_runs_beside_it(results: Results) -> None:
+def test_a_run_is_the_same_whatever_runs_beside_it(results: Results, make_pool: MakePool) -> None:
     alone, busy = job(results), [job(results), job(results, seed=5)]
-    execute_all([alone], workers=1)
-    execute_all(busy, workers=2)
+    execute_all(make_pool(1), alone)
+    execute_all(make_pool(2), *busy)
     curves = [
         [reading.metrics["train/loss"] for reading in results.run(one.run_id).readings] for one in (alone, busy[0])
     ]
@@ -86,114 +184,313 @@ def test_a_run_is_the_same_whatever_runs_beside_it(results: Results) -> None:
         ("nan", Status.DIVERGED, "train/loss nan"),
     ],
 )
-def test_one_bad_run_harms_nobody(results: Results, fault: str, status: Status, reason: str) -> None:
+def test_one_bad_run_harms_nobody(
+    results: Results, make_pool: MakePool, fault: str, status: Status, reason: str
+) -> None:
     bad, good = job(results, options__fault=fault), job(results, seed=1)
-    found = ended(execute_all([bad, good], workers=1))
-    assert found[bad.run_id].result.status is status
-    assert reason in (found[bad.run_id].result.reason or "")
-    assert results.run(bad.run_id).result == found[bad.run_id].result
-    assert found[good.run_id].result.status is Status.FINISHED
-    assert ("the toy" in (found[bad.run_id].result.traceback or "")) == (fault in ("raise", "memory"))
+    found = ended(execute_all(make_pool(), bad, good))
+    assert found[bad.run_id].status is status
+    assert reason in (found[bad.run_id].reason or "")
+    assert results.run(bad.run_id).result == found[bad.run_id]
+    assert found[good.run_id].status is Status.FINISHED
+    assert ("the toy" in (found[bad.run_id].traceback or "")) == (fault in ("raise", "memory"))
 
 
-def test_a_run_told_to_stop_ends_at_its_next_reading(results: Results) -> None:
-    waiting = [job(results, options__fault="slow", options__at=0, train__steps=1000, train__eval_every=5)]
+@pytest.mark.parametrize(("fault", "how"), [("babble", "exit code 1"), ("mumble", "exit code 3")])
+def test_a_run_that_makes_no_sense_is_heard_no_more(
+    results: Results, make_pool: MakePool, fault: str, how: str
+) -> None:
+    bad, good = job(results, **STUBBORN, options__fault=fault), job(results)
+    found = ended(execute_all(make_pool(), bad, good))
+    assert found[bad.run_id].status is Status.CRASHED
+    assert how in (found[bad.run_id].reason or "")
+    assert found[good.run_id].status is Status.FINISHED
+
+
+def test_a_run_told_to_stop_ends_at_its_next_reading(results: Results, make_pool: MakePool) -> None:
+    one = job(results, options__fault="slow", options__at=0, train__steps=1000, train__eval_every=5)
     readings = 0
-    with LocalPool(waiting[0].spec, 1) as pool:
-        for event in pool.run(lambda: waiting.pop() if waiting else None):
+    with make_pool() as pool:
+        for event in all_of(pool, one):
             if isinstance(event, Heard):
                 readings += 1
                 if readings == 2:
                     pool.stop(event.job.run_id, Status.PRUNED)
-            if isinstance(event, Ended):
-                assert event.result.status is Status.PRUNED
+    assert result_of(results, one).status is Status.PRUNED
     assert readings <= 3  # at once where the word is there before the run looks, else one evaluation later
 
 
-def test_a_run_shot_from_outside_is_told_so_and_the_next_one_runs(results: Results) -> None:
+def test_a_run_that_waits_trains_on_when_it_is_told_to_and_ends_at_the_very_reading(
+    results: Results, make_pool: MakePool
+) -> None:
+    one = replace(job(results, train__steps=1000), waits=True)
+    with make_pool() as pool:
+        for event in all_of(pool, one):
+            if isinstance(event, Heard):
+                time.sleep(0.1)
+                assert steps(results, one)[-1] == event.reading.step
+                if event.reading.step == 30:
+                    pool.stop(one.run_id, Status.PRUNED, "enough")
+                    pool.stop(one.run_id, Status.FINISHED)  # the first word counts
+                else:
+                    pool.go_on(one.run_id)
+    assert steps(results, one) == [10, 20, 30]
+    assert result_of(results, one).status is Status.PRUNED
+    assert "enough" in (result_of(results, one).reason or "")
+
+
+def test_a_word_to_end_at_once_comes_before_one_that_waits(results: Results, make_pool: MakePool) -> None:
+    one = job(results, **HANGING)
+    with make_pool() as pool:
+        for event in all_of(pool, one):
+            if isinstance(event, Heard):
+                pool.stop(one.run_id, Status.PRUNED)
+                pool.stop(one.run_id, Status.KILLED)
+                told = time.monotonic()
+    assert time.monotonic() - told < local.GRACE
+    assert result_of(results, one).status is Status.KILLED
+
+
+def test_words_to_a_run_that_is_over_are_lost(results: Results, make_pool: MakePool) -> None:
+    with make_pool() as pool:
+        list(all_of(pool, one := job(results)))
+        pool.stop(one.run_id, Status.PRUNED)
+        pool.go_on(one.run_id)
+    assert result_of(results, one).status is Status.FINISHED
+
+
+def test_a_run_that_hangs_is_timed_out_by_itself_and_its_slot_is_free(results: Results, make_pool: MakePool) -> None:
+    hanging, good = job(results, **HANGING), job(results)
+    begun = time.monotonic()
+    found = ended(execute_all(make_pool(run_timeout=1.5), hanging, good))
+    assert time.monotonic() - begun < 1.5 + local.GRACE
+    late = found[hanging.run_id]
+    assert late.status is Status.TIMED_OUT
+    assert (late.reason or "").startswith("no end after 1.5 s (--run-timeout); the last reading was at step 10")
+    assert "time.sleep(10**6)" in (late.traceback or "")
+    assert late == result_of(results, hanging)
+    assert found[good.run_id].status is Status.FINISHED
+
+
+@pytest.mark.parametrize(("at", "where"), [(12, "the last reading was at step 10"), (0, "there was no reading")])
+def test_a_run_that_hears_nothing_is_timed_out_by_force(
+    results: Results, make_pool: MakePool, monkeypatch: pytest.MonkeyPatch, at: int, where: str
+) -> None:
+    monkeypatch.setattr(local, "GRACE", 0.5)
+    numb, good = job(results, **STUBBORN, options__fault="numb", options__at=at), job(results)
+    found = ended(execute_all(make_pool(run_timeout=2), numb, good))
+    assert found[numb.run_id].status is Status.TIMED_OUT
+    assert found[numb.run_id].reason == f"no end after 2 s (--run-timeout); {where}"
+    assert ("best/accuracy" in found[numb.run_id].metrics) == (at > 0)
+    assert found[numb.run_id] == result_of(results, numb)
+    assert found[good.run_id].status is Status.FINISHED
+
+
+def test_only_the_run_that_hangs_is_timed_out(results: Results, make_pool: MakePool) -> None:
+    good = [job(results, seed=seed) for seed in range(6)]
+    hanging = job(results, **HANGING)
+    found = ended(execute_all(make_pool(2, run_timeout=2), hanging, *good))
+    assert found.pop(hanging.run_id).status is Status.TIMED_OUT
+    assert {result.status for result in found.values()} == {Status.FINISHED}
+
+
+@pytest.mark.parametrize("fault", ["defy", "numb"])
+def test_runs_that_do_not_end_with_the_pool_are_ended_by_force(
+    results: Results, make_pool: MakePool, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    monkeypatch.setattr(local, "GRACE", 0.5)
+    jobs = [job(results, **STUBBORN, options__fault=fault, options__at=12, seed=seed) for seed in range(2)]
+    heard = 0
+    with make_pool(2) as pool:
+        for event in all_of(pool, *jobs):
+            heard += isinstance(event, Heard)
+            if heard == 2:
+                time.sleep(0.3)  # they hang by now
+                family = descendants(server_of(pool))
+                break
+    assert len(family) == 2
+    assert not any(map(alive, family))
+    assert [result_of(results, one).status for one in jobs] == [Status.KILLED] * 2
+
+
+def test_ctrl_c_ends_the_runs_as_killed_and_tells_of_them(results: Results, make_pool: MakePool) -> None:
+    jobs = [job(results, **ENDLESS), job(results, **HANGING)]
+    events = []
+    with make_pool(2) as pool, pytest.raises(KeyboardInterrupt):  # noqa: PT012
+        for event in all_of(pool, *jobs):
+            events.append(event)
+            if isinstance(event, Heard) and event.job is jobs[1]:
+                os.kill(os.getpid(), signal.SIGINT)
+    assert [ended(events)[one.run_id].status for one in jobs] == [Status.KILLED] * 2
+
+
+@pytest.mark.parametrize(
+    ("kills", "status", "reason"),
+    [
+        (4, Status.OUT_OF_MEMORY, "the kernel, short of memory, ended its process"),
+        (3, Status.CRASHED, "its process was ended by SIGKILL and left no result: somebody's kill"),
+    ],
+)
+def test_a_run_shot_from_outside_is_told_so_and_the_next_one_runs(
+    results: Results,
+    make_pool: MakePool,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    kills: int,
+    status: Status,
+    reason: str,
+) -> None:
+    counter = tmp_path / "memory.events"
+    counter.write_text("oom 9\noom_kill 3\n")
+    monkeypatch.setattr(local, "OOM_COUNTERS", (str(counter), "/absent"))
     endless, good = job(results, **ENDLESS), job(results)
-    waiting = [good, endless]
-    with LocalPool(good.spec, 1) as pool:
-        for event in pool.run(lambda: waiting.pop() if waiting else None):
+    with make_pool() as pool:
+        for event in all_of(pool, endless, good):
             if isinstance(event, Heard) and event.job is endless:
-                (server,) = [p for p in descendants(os.getpid()) if descendants(p)]
-                for child in descendants(server):
+                counter.write_text(f"oom 9\noom_kill {kills}\n")
+                for child in descendants(server_of(pool)):
                     os.kill(child, signal.SIGKILL)
-            if isinstance(event, Ended) and event.job is endless:
-                assert event.result.status is Status.CRASHED
-                assert "SIGKILL" in (event.result.reason or "")
-                assert results.run(endless.run_id).readings
-    assert results.run(good.run_id).result.status is Status.FINISHED  # type: ignore[union-attr]
+    shot = result_of(results, endless)
+    assert shot.status is status
+    assert reason in (shot.reason or "")
+    assert f"the last reading was at step {steps(results, endless)[-1]}" in (shot.reason or "")
+    assert result_of(results, good).status is Status.FINISHED
 
 
-def test_a_server_shot_from_outside_ends_its_runs_as_killed_and_another_takes_over(results: Results) -> None:
-    endless, good = job(results, **ENDLESS), job(results)
-    waiting = [good, endless]
-    children: set[int] = set()
-    with LocalPool(good.spec, 1) as pool:
+def test_a_server_shot_from_outside_ends_its_runs_as_killed_and_another_takes_them_up(results: Results) -> None:
+    slow = job(results, options__fault="slow", options__at=0, train__eval_every=2)
+    waiting = [slow]
+    results_told, heard, children = [], [], set()
+    with LocalPool(slow.spec, 1) as pool:
         for event in pool.run(lambda: waiting.pop() if waiting else None):
-            if isinstance(event, Heard) and event.job is endless and not children:
-                (server,) = [p for p in descendants(os.getpid()) if descendants(p)]
-                children = descendants(server)
-                os.kill(server, signal.SIGKILL)
-    assert results.run(endless.run_id).result.status is Status.KILLED  # type: ignore[union-attr]
-    assert results.run(good.run_id).result.status is Status.FINISHED  # type: ignore[union-attr]
-    deadline = time.monotonic() + 10
-    while any(map(alive, children)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not any(map(alive, children))
+            if isinstance(event, Heard):
+                heard.append(event.reading.step)
+            if heard[-1:] == [20] and not children:
+                time.sleep(0.3)
+                children = descendants(server_of(pool))
+                os.kill(server_of(pool), signal.SIGKILL)
+                assert gone_in_time({server_of(pool), *children}, 3)  # and there is more in the pipe
+            if isinstance(event, Ended):
+                results_told.append(event.result)
+                if event.result.status is Status.KILLED:
+                    assert heard == steps(results, slow)
+                    waiting.append(slow)
+    killed, finished = results_told
+    assert "SIGKILL" in (killed.reason or "")
+    assert finished.status is Status.FINISHED
+    assert finished == result_of(results, slow)
+    assert steps(results, slow) == list(range(2, 41, 2))
+
+
+def test_a_server_that_dies_again_and_again_is_one_line(
+    results: Results, make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del make_pool  # for its path to Stubborn
+    monkeypatch.setattr(local, "MOST_DEATHS", 2)
+    bad = job(results, **STUBBORN, options__fault="parricide", options__at=0)
+    events = []
+    with LocalPool(job(results).spec, 1) as pool:
+        _ = pool.data_digest
+        os.kill(server_of(pool), signal.SIGKILL)
+        assert gone_in_time({server_of(pool)}, 3)  # the first one dies before it is asked for a run
+        with pytest.raises(BenchError, match=r"ended 2 times, .* SIGKILL\. Where memory is short, use fewer --workers"):
+            events.extend(pool.run(lambda: bad))
+    assert [type(event) for event in events] == [Started, Ended] * 2
+    assert {result.status for result in ended(events).values()} == {Status.KILLED}
+
+
+def test_a_result_in_the_files_is_the_truth(results: Results, make_pool: MakePool) -> None:
+    finished, taken_up, held = job(results), job(results), job(results)
+    for one, status in ((finished, Status.FINISHED), (taken_up, Status.KILLED), (held, Status.KILLED)):
+        files = results.run(one.run_id)
+        files.begin(one.spec, {})
+        files.end(RunResult(status))
+    with make_pool() as pool, results.run(held.run_id).lock():
+        found = {one.run_id: pool._end(_lost(pool, one), -signal.SIGKILL).result for one in (finished, taken_up)}
+        assert found[finished.run_id].status is Status.FINISHED
+        assert found[taken_up.run_id].status is Status.CRASHED  # that it was killed is an earlier process's word
+        assert result_of(results, taken_up).status is Status.CRASHED
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(local, "GRACE", 0.1)
+            assert pool._end(_lost(pool, held), 1).result.status is Status.CRASHED
+        assert result_of(results, held).status is Status.KILLED  # another process is at it
+
+
+def _lost(pool: LocalPool, one: Job) -> Any:
+    """A run as the pool knows it whose process left no word."""
+    ours, theirs = Pipe()
+    theirs.close()
+    run = pool._running[one.run_id] = local._Run(one, ours, math.inf, oom_kills())
+    return run
 
 
 def test_when_the_driver_dies_nothing_is_left_running(results: Results, tmp_path: Path) -> None:
     script = tmp_path / "driver.py"
+    numb = {"options.fault": "numb", "options.at": 12}
     script.write_text(
         "import sys; from pathlib import Path\n"
         "from lstm_bench.execute import spec_of\n"
         "from lstm_bench.pool import Job, Heard\n"
         "from lstm_bench.pool.local import LocalPool\n"
-        f"spec, _ = spec_of({{'task': 'toy:Toy'}}, {ENDLESS!r})\n"
-        "jobs = [Job(spec, Path(sys.argv[1]) / n) for n in 'ab']\n"
-        "with LocalPool(spec, 2) as pool:\n"
+        f"slow, _ = spec_of({{'task': 'toy:Toy'}}, {ENDLESS!r})\n"
+        f"numb, _ = spec_of({STUBBORN!r}, {numb!r})\n"
+        "jobs = [Job(slow, Path(sys.argv[1]) / 'slow'), Job(numb, Path(sys.argv[1]) / 'numb')]\n"
+        "with LocalPool(slow, 2) as pool:\n"
         "    for event in pool.run(lambda: jobs.pop() if jobs else None):\n"
-        "        if isinstance(event, Heard): print('heard', flush=True)\n"
+        "        if isinstance(event, Heard): print(event.job.run_id, flush=True)\n"
     )
-    plugins = str(Path(__file__).parents[1] / "plugins")
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])  # the same code as here
     driver = subprocess.Popen(
         [sys.executable, str(script), str(results.root)],
         stdout=subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": plugins},
+        env=os.environ | {"PYTHONPATH": path},
     )
     assert driver.stdout
-    assert driver.stdout.readline() == b"heard\n"
+    assert {driver.stdout.readline(), driver.stdout.readline()} == {b"slow\n", b"numb\n"}
+    time.sleep(0.2)  # it hangs by now
     family = descendants(driver.pid)
     assert len(family) == 3  # the server and two runs
     driver.kill()
     driver.wait()
-    deadline = time.monotonic() + 10
-    while any(map(alive, family)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not any(map(alive, family))
+    assert gone_in_time(family, 3)
     driver.stdout.close()
 
 
-def test_what_a_run_prints_goes_to_its_folder(results: Results, capfd: pytest.CaptureFixture[str]) -> None:
+def test_nothing_of_a_run_that_ended_is_kept(results: Results, make_pool: MakePool) -> None:
+    def held() -> tuple[int, int]:
+        gc.collect()
+        runs = [one for one in gc.get_objects() if type(one) is local._Run]
+        return len(list(Path("/proc/self/fd").iterdir())), len(runs)
+
+    with make_pool(2) as pool:
+        list(all_of(pool, job(results, train__steps=10)))
+        before = held()
+        waiting = [job(results, train__steps=10, seed=seed) for seed in range(30)]
+        found = ended(list(pool.run(lambda: waiting.pop() if waiting else None)))
+        assert held() == before
+    assert {result.status for result in found.values()} == {Status.FINISHED}
+    assert len(found) == 30
+
+
+def test_what_a_run_prints_goes_to_its_folder(
+    results: Results, make_pool: MakePool, capfd: pytest.CaptureFixture[str]
+) -> None:
     bad = job(results, options__fault="raise")
-    execute_all([bad])
+    execute_all(make_pool(), bad)
     assert (bad.path / "output.log").exists()
     assert capfd.readouterr() == ("", "")
 
 
-def test_where_nothing_can_be_forked_a_spawned_run_gives_the_same(results: Results) -> None:
+def test_where_nothing_can_be_forked_a_spawned_run_gives_the_same(results: Results, make_pool: MakePool) -> None:
     forked, spawned, shot = job(results), job(results), job(results, **ENDLESS)
-    execute_all([forked])
-    waiting = [spawned, shot]
-    with LocalPool(spawned.spec, 1, Spawner) as pool:
-        for event in pool.run(lambda: waiting.pop() if waiting else None):
+    execute_all(make_pool(), forked)
+    with LocalPool(spawned.spec, 2, Spawner) as pool:
+        for event in all_of(pool, spawned, shot):
             if isinstance(event, Heard) and event.job is shot:
                 pool.stop(shot.run_id, Status.KILLED)
     losses = [[r.metrics["train/loss"] for r in results.run(one.run_id).readings] for one in (forked, spawned)]
     assert losses[0] == losses[1]
-    assert results.run(shot.run_id).result.status is Status.KILLED  # type: ignore[union-attr]
+    assert result_of(results, shot).status is Status.KILLED
 
 
 def test_data_that_cannot_be_read_are_one_line(results: Results) -> None:
@@ -208,3 +505,23 @@ def test_a_usage_error_in_the_server_is_one_here() -> None:
     unknown = spec.with_values({"task": "toy:Missing"})
     with LocalPool(unknown, 1) as pool, pytest.raises(UsageError, match="toy:Missing"):
         _ = pool.data_digest
+
+
+def test_a_job_is_the_same_on_the_other_side_of_the_socket(results: Results) -> None:
+    one = replace(job(results), test=True, waits=True, fingerprint="f")
+    assert Job.from_dict(json.loads(json.dumps(one.to_dict()))) == one
+
+
+def test_the_kernels_counters_are_added_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, text in {"a": "oom 5\noom_kill 2\n", "b": "pgfault 3\noom_kill 40\noom_kill_group 7\n"}.items():
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(local, "OOM_COUNTERS", [str(tmp_path / name) for name in ("a", "b", "absent")])
+    assert oom_kills() == 42
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(3, "ended with exit code 3"), (-9, "was ended by SIGKILL"), (-40, "was ended by signal 40")],
+)
+def test_an_exit_code_in_words(code: int, words: str) -> None:
+    assert how_it_ended(code) == words

@@ -3,7 +3,9 @@ import itertools
 import math
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import islice, pairwise
+from typing import Literal
 
 import pytest
 import torch
@@ -217,6 +219,20 @@ def test_a_run_that_was_left_goes_on_where_it_was(stop: int) -> None:
     assert_close(left.model.state_dict(), whole.model.state_dict(), rtol=0, atol=0)
 
 
+def test_a_state_comes_back_from_plain_values() -> None:
+    spec = TrainSpec(steps=4, batch_size=2, eval_every=2, optimizer="sgd")
+    old, new = fresh(spec), fresh(spec)
+    list(readings(old, Carried(), spec))
+    random = torch.get_rng_state()
+    values = copy.deepcopy(old.state_dict())
+    torch.manual_seed(99)
+    new.load_state_dict(values)
+    assert_close(new.state_dict(), values, rtol=0, atol=0)
+    assert torch.equal(torch.get_rng_state(), random)
+    assert (new.step, new.sequences, new.timesteps, new.seconds) == (4, 8, 8 * STEPS, old.seconds)
+    assert (new.best, type(new.recurrent)) == (old.best, tuple)
+
+
 @calm
 @given(warmup=st.integers(0, 50), steps=st.integers(1, 50))
 def test_the_warm_up_rises_linearly_to_the_peak(warmup: int, steps: int) -> None:
@@ -257,8 +273,66 @@ def test_the_whole_gradient_is_clipped() -> None:
     assert math.sqrt(sum(squares)) == pytest.approx(1e-3, rel=1e-2)
 
 
-def test_decay_is_on_matrices_and_not_on_biases() -> None:
-    state = fresh(TrainSpec(weight_decay=0.3))
+def test_the_gradient_norm_is_that_before_clipping() -> None:
+    spec = TrainSpec(steps=1, batch_size=2, clip=1e6)
+    free, clipped = fresh(spec), fresh(replace(spec, clip=1e-3))
+    (whole,), (short,) = (list(readings(state, Sums(), spec)) for state in (free, clipped))
+    squares = [float(p.grad.square().sum()) for p in free.model.parameters() if p.grad is not None]
+    assert whole.metrics["train/gradient_norm"] == pytest.approx(math.sqrt(sum(squares)), rel=1e-5)
+    assert short.metrics["train/gradient_norm"] == whole.metrics["train/gradient_norm"]
+
+
+def test_the_gradient_norm_is_the_mean_over_the_window_and_the_largest_stands_beside_it() -> None:
+    every, third = (TrainSpec(steps=6, batch_size=2, eval_every=n) for n in (1, 3))
+    norms = [r.metrics["train/gradient_norm"] for r in readings(fresh(every), Sums(), every)]
+    found = [r.metrics for r in readings(fresh(third), Sums(), third)]
+    for metrics, own in zip(found, (norms[:3], norms[3:]), strict=True):
+        assert metrics["train/gradient_norm"] == pytest.approx(sum(own) / 3)
+        assert metrics["train/gradient_norm_max"] == max(own)
+
+
+class Bursting(Sums):
+    """The loss is no number from the third batch on."""
+
+    def __init__(self) -> None:
+        self.factors = itertools.chain([1.0, 1.0], itertools.repeat(math.nan))
+
+    def loss(self, output: Tensor, batch: Batch) -> Tensor:
+        return super().loss(output, batch) * next(self.factors)
+
+
+def test_the_largest_norm_is_the_largest_that_is_a_number() -> None:
+    spec = TrainSpec(steps=6, batch_size=2, eval_every=3)
+    sound = next(readings(fresh(replace(spec, eval_every=2)), Sums(), replace(spec, eval_every=2)))
+    first, second = (r.metrics for r in readings(fresh(spec), Bursting(), spec))
+    assert first["train/gradient_norm_max"] == sound.metrics["train/gradient_norm_max"]
+    assert math.isnan(first["train/gradient_norm"])
+    assert math.isnan(second["train/gradient_norm_max"])
+
+
+@calm
+@given(momentum=st.sampled_from([0.0, 0.5, 0.9]), decay=st.sampled_from([0.0, 0.1]), steps=st.integers(1, 4))
+def test_stochastic_gradient_descent_by_hand(momentum: float, decay: float, steps: int) -> None:
+    spec = TrainSpec(
+        steps=steps, batch_size=4, lr=0.1, warmup=0, optimizer="sgd", momentum=momentum, weight_decay=decay, clip=1e6
+    )
+    state, model = fresh(spec), network()
+    list(readings(state, Sums(), spec))
+    speeds = {name: torch.zeros_like(p) for name, p in model.named_parameters()}
+    for batch in islice(Sums().batches("train", 4, 0), steps):
+        model.zero_grad()
+        Sums().loss(model(batch.inputs)[0], batch).backward()
+        with torch.no_grad():
+            for name, p in model.named_parameters():
+                assert p.grad is not None
+                speeds[name] = momentum * speeds[name] + p.grad + decay * (p.ndim > 1) * p
+                p.sub_(0.1 * speeds[name])
+    assert_close(state.model.state_dict(), model.state_dict())
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_decay_is_on_matrices_and_not_on_biases(optimizer: Literal["adamw", "sgd"]) -> None:
+    state = fresh(TrainSpec(weight_decay=0.3, optimizer=optimizer))
     decays = {p: group["weight_decay"] for group in state.optimizer.param_groups for p in group["params"]}
     assert {name: decays[p] for name, p in state.model.named_parameters()} == {
         name: 0.0 if "bias" in name else 0.3 for name, _ in state.model.named_parameters()

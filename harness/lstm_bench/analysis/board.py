@@ -3,67 +3,164 @@
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, cast
 
+from lstm_bench.analysis.advice import advice
+from lstm_bench.analysis.front import front_of
 from lstm_bench.analysis.interval import mean_interval
-from lstm_bench.record.files import Results, StudyFiles, TrialLine
+from lstm_bench.record.files import Results
+from lstm_bench.record.study import RunLine, StudyFiles, Trial, confirming, trials_of
 from lstm_bench.result import RunResult
-from lstm_bench.task import Goal
+from lstm_bench.task import Goal, load_task
 
 Board = dict[str, Any]
+ASKED = ("trials", "minutes", "seeds", "confirm_seeds", "confirm_top", "confirm")  # what a board repeats
 
 
-def best_trial(lines: Sequence[TrialLine], goal: Goal) -> TrialLine | None:
+def best_trial(trials: Sequence[Trial], goal: Goal) -> Trial | None:
     """The best complete trial, the earliest among equals; None where none is complete."""
-    complete = [(line.objective, line) for line in lines if line.objective is not None]
-    choose = max if goal.search_maximizes else min
-    return choose(complete, key=lambda pair: pair[0], default=(None, None))[1]
+    return next(iter(top_trials(trials, goal, 1)), None)
 
 
-def make_board(results: Results, files: StudyFiles, goal: Goal) -> Board:
+def top_trials(trials: Sequence[Trial], goal: Goal, k: int) -> list[Trial]:
+    """The best k complete trials of distinct settings, the best first, the earliest first among equals."""
+    complete = [(trial.objective, trial) for trial in trials if trial.objective is not None]
+    found: list[Trial] = []
+    for _, trial in sorted(complete, key=lambda pair: pair[0], reverse=goal.search_maximizes):
+        if all(trial.settings != better.settings for better in found):
+            found.append(trial)
+    return found[:k]
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A setting good enough in the search to be run again.
+
+    Attributes:
+        trial: in which the search ran it.
+        fresh: its complete runs on fresh seeds, by seed.
+    """
+
+    trial: Trial
+    fresh: Mapping[int, tuple[RunLine, RunResult]]
+
+    @property
+    def merits(self) -> dict[int, float]:
+        """By fresh seed, the valid score as the search ranks it."""
+        return {seed: line.objective for seed, (line, _) in self.fresh.items() if line.objective is not None}
+
+    @property
+    def merit(self) -> float:
+        """Its mean over the fresh seeds."""
+        return statistics.fmean(self.merits.values())
+
+
+def contenders_of(results: Results, lines: Sequence[RunLine], top: Sequence[Trial]) -> list[Contender]:
+    """The best trials with what their settings did on fresh seeds."""
+    found = []
+    for trial in top:
+        ended = [(line, results.run(line.run).result) for line in confirming(lines, trial.number)]
+        sound = {line.seed: (line, result) for line, result in ended if result and result.status.complete}
+        found.append(Contender(trial, sound))
+    return found
+
+
+def ranked(contenders: Sequence[Contender], seeds: int, goal: Goal) -> list[Contender]:
+    """The contenders by their mean valid score on fresh seeds, never by test: the first is the winner.
+
+    One counts only when it was complete on all the seeds; where none was, those count that were on any.
+    """
+    whole = [contender for contender in contenders if len(contender.fresh) >= seeds]
+    some = [contender for contender in contenders if contender.fresh]
+    return sorted(whole or some, key=lambda contender: contender.merit, reverse=goal.search_maximizes)
+
+
+def make_board(results: Results, files: StudyFiles, goal: Goal, lines: Sequence[RunLine] | None = None) -> Board:
     """The answer of a study as it stands, as `board.json` (schema: results/README.md).
 
     `best` is None where no trial was complete, `confirmed` where no confirming run was.
+
+    Args:
+        results: where its runs are.
+        files: the study's.
+        goal: its task's.
+        lines: the study's runs, where they are known already.
     """
     asked = files.asked
-    best = best_trial(files.searched, goal)
+    lines = files.lines if lines is None else lines
+    trials = [trial for trial in trials_of(lines) if trial.done]
+    contenders = contenders_of(results, lines, top_trials(trials, goal, asked.get("confirm_top", 1)))
+    first = ranked(contenders, asked["confirm_seeds"], goal)[:2]
+    longer = bool(asked.get("confirm"))  # then search and confirmation are no longer the same run
     board: Board = {
         "study": files.name,
         "task": asked["task"],
         "goal": asdict(goal),
-        "asked": {"trials": asked["trials"], "confirm_seeds": asked["confirm_seeds"], "confirm": asked["confirm"]},
-        "statuses": dict(Counter(line.status.value for line in files.searched)),
-        "best": None,
-        "confirmed": None,
+        "asked": {key: asked[key] for key in ASKED if key in asked},
+        "statuses": dict(Counter(trial.status.value for trial in trials if trial.status)),
+        "reused": sum(line.reused for line in lines),
+        "best": _searched(contenders[0].trial) if contenders else None,
+        "contenders": [
+            _searched(one.trial) | {"fresh": _fresh(one, goal, longer=longer) if one.fresh else None}
+            for one in contenders
+        ],
+        "confirmed": _confirmed(first[0], results, goal) if first else None,
+        "front": front_of(trials, asked.get("objectives", []), goal),
     }
-    if best is None:
-        return board
-    board["best"] = {
-        "trial": best.number, "run": best.run, "seed": best.seed, "settings": dict(best.settings),
-        "score": best.score,
-    }  # fmt: skip
-    confirming = [(line, results.run(line.run).result) for line in files.confirmed(best.number)]
-    sound = [(line, result) for line, result in confirming if result and result.status.complete]
-    if sound:
-        board["confirmed"] = _confirmed(sound, goal) | {"machine": results.run(sound[0][0].run).machine}
-    return board
+    differences = _differences(*first) if len(first) == 2 else []
+    return board | {"advice": advice(board, asked, differences)}
 
 
-def _confirmed(sound: Sequence[tuple[TrialLine, RunResult]], goal: Goal) -> Board:
-    found = [result for _, result in sound]
+def _searched(trial: Trial) -> Board:
+    return {
+        "trial": trial.number,
+        "runs": [line.run for line in trial.runs],
+        "seeds": [line.seed for line in trial.runs],
+        "settings": dict(trial.settings),
+        "score": trial.score,
+    }
+
+
+def _fresh(contender: Contender, goal: Goal, *, longer: bool) -> Board:
+    """What a setting did on fresh seeds, and by how much the search had thought better of it."""
+    valid, test = ([result.metrics[f"{room}/{goal.metric}"] for _, result in contender.fresh.values()]
+                   for room in ("best", "test"))  # fmt: skip
+    drop = None
+    if contender.trial.score is not None and not longer:
+        drop = (contender.trial.score - statistics.fmean(valid)) * (1 if goal.maximize else -1)
+    return {
+        "seeds": list(contender.fresh),
+        "valid_scores": valid,
+        "valid": asdict(mean_interval(valid)),
+        "test_scores": test,
+        "test": asdict(mean_interval(test)),
+        "drop": drop,
+    }
+
+
+def _differences(one: Contender, other: Contender) -> list[float]:
+    """By the fresh seeds that both have had."""
+    return [merit - other.merits[seed] for seed, merit in one.merits.items() if seed in other.merits]
+
+
+def _confirmed(winner: Contender, results: Results, goal: Goal) -> Board:
+    lines = [line for line, _ in winner.fresh.values()]
+    found = [result for _, result in winner.fresh.values()]
     test = f"test/{goal.metric}"
     scores = [result.metrics[test] for result in found]
     return {
-        "runs": [line.run for line, _ in sound],
-        "seeds": [line.seed for line, _ in sound],
+        "trial": winner.trial.number,
+        "settings": dict(winner.trial.settings),
+        "runs": [line.run for line in lines],
+        "seeds": [line.seed for line in lines],
         "statuses": [result.status.value for result in found],
         "scores": scores,
         "score": asdict(mean_interval(scores)),
         "floors": {name: _floor(name, found, test) for name in found[0].floors},
         "target_seconds": [result.metrics.get("target/seconds") for result in found],
         "target_sequences": [result.metrics.get("target/sequences") for result in found],
-        "train_seconds": statistics.median(result.metrics["cost/train_seconds"] for result in found),
+        "train_seconds": _median(found, "cost/train_seconds"),
         "timesteps_per_second": _median(found, "speed/timesteps_per_second"),
         "sequences_per_second": _median(found, "speed/sequences_per_second"),
         "memory": {
@@ -72,6 +169,7 @@ def _confirmed(sound: Sequence[tuple[TrialLine, RunResult]], goal: Goal) -> Boar
             if name.startswith("memory/")
         },
         "parameters": found[0].metrics["model/parameters"],
+        "machine": results.run(lines[0].run).machine,
     }
 
 
@@ -88,6 +186,19 @@ def _median(found: Sequence[RunResult], name: str) -> float:
     return statistics.median(result.metrics[name] for result in found)
 
 
+def chosen(board: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What the search knows of the setting that a board answers with: the confirmed one, else the search's best."""
+    confirmed = (board["confirmed"] or {}).get("trial")
+    contenders = board.get("contenders", ())  # older boards have none: the search's best was the one confirmed
+    found: Mapping[str, Any] | None = next((one for one in contenders if one["trial"] == confirmed), board["best"])
+    return found
+
+
 def goal_of(board: Mapping[str, Any]) -> Goal:
     """The goal that a board was made for."""
     return Goal(**board["goal"])
+
+
+def goal_asked(asked: Mapping[str, Any]) -> Goal:
+    """The goal of a study that was asked; of an older one, its task's."""
+    return Goal(**asked["goal"]) if "goal" in asked else cast(Goal, load_task(asked["task"]).goal)

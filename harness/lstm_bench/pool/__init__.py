@@ -15,13 +15,18 @@ class Job:
 
     Attributes:
         spec: resolved.
-        path: the run's folder, which the run's process makes; its name is the run's id.
+        path: the run's folder, which the run's process makes; its name is the run's id. A run whose folder is there
+            is taken up again from its checkpoint, and tells the readings that it keeps once more.
         test: whether the test split and the floors are measured too.
+        waits: whether the run waits for the driver's word after each reading (a deterministic study).
+        fingerprint: what the run is found by, see `spec.fingerprint`; empty where nobody asks.
     """
 
     spec: RunSpec
     path: Path
     test: bool = False
+    waits: bool = False
+    fingerprint: str = ""
 
     @property
     def run_id(self) -> str:
@@ -30,12 +35,13 @@ class Job:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {"spec": self.spec.to_dict(), "path": str(self.path), "test": self.test}
+        plain = {name: getattr(self, name) for name in ("test", "waits", "fingerprint")}
+        return {"spec": self.spec.to_dict(), "path": str(self.path), **plain}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Job":
         """The job that `to_dict` made plain."""
-        return cls(RunSpec.from_dict(values["spec"]), Path(values["path"]), values["test"])
+        return cls(**{**values, "spec": RunSpec.from_dict(values["spec"]), "path": Path(values["path"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A reading is in the run's files."""
+    """A reading is in the run's files. A run taken up again tells those that it keeps once more."""
 
     job: Job
     reading: Reading
@@ -79,11 +85,15 @@ class Pool(Protocol):
     def run(self, next_job: Callable[[], Job | None]) -> Generator[Event, None, None]:
         """Start what `next_job` gives, whenever a slot is free, and yield what happens.
 
-        Ends when `next_job` gives None and nothing is running. A KeyboardInterrupt ends the running ones as
-        `killed`, tells of them, and is raised again.
+        `next_job` is asked again after each event, so None means "not now"; None while nothing is running ends it.
+        A KeyboardInterrupt ends the running ones as `killed`, tells of them, and is raised again.
         """
         ...
 
-    def stop(self, run_id: str, status: Status) -> None:
-        """Have a run end with a status: at its next reading, or at once if it is `killed`."""
+    def stop(self, run_id: str, status: Status, reason: str | None = None) -> None:
+        """Have a run end with a status: after the reading that it holds or the next one, or at once if `killed`."""
+        ...
+
+    def go_on(self, run_id: str) -> None:
+        """Let a run that waits after its reading train on."""
         ...

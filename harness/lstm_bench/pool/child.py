@@ -1,77 +1,169 @@
 """A run's own process: executes one job, writes its files, then tells the driver.
 
-It hears the driver in a thread. When the driver is gone, so is the run: its end of the pipe says so at once.
+It hears the driver in a thread, which can end the run where the main thread hangs. When the driver is gone, so is the
+run: its end of the pipe says so at once.
 """
 
-import _thread
 import contextlib
+import ctypes
 import json
 import os
+import platform
+import queue
+import signal
 import sys
 import threading
 import traceback
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from lstm_bench.execute import execute, one_line
+from filelock import Timeout
+
+from lstm_bench.checkpoint import Checkpoint
+from lstm_bench.execute import Word, execute, figures, one_line
 from lstm_bench.meter import machine
 from lstm_bench.pool import Job
-from lstm_bench.record.files import RunFiles
+from lstm_bench.record.run import RunFiles
 from lstm_bench.result import Reading, RunResult, Status
+from lstm_bench.task import make_task
+from lstm_bench.train import TrainState
 
 OOM_SCORE = "500"  # the kernel, short of memory, takes a run before the driver
+PATIENCE = 10.0  # seconds that an earlier process of the same run has to let go of its folder
+CHECKPOINT_SECONDS = "LSTM_BENCH_CHECKPOINT_SECONDS"  # in the environment: from one checkpoint to the next, at least
+SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of <linux/prctl.h>
 
 
 class Notifying:
-    """A recorder: the reading goes to the run's file, then the driver is told."""
+    """A recorder: what a run says goes to its files first, then the driver is told. Both of a run's threads speak."""
 
-    def __init__(self, files: RunFiles, driver: Connection) -> None:
-        self._files, self._driver = files, driver
+    def __init__(self, files: RunFiles, driver: Connection, checkpoint: Checkpoint) -> None:
+        self._files, self._driver, self._checkpoint = files, driver, checkpoint
+        self._speaking = threading.RLock()
 
-    def log(self, reading: Reading) -> None:
-        """Keep a reading, then tell of it."""
+    def resume(self, state: TrainState) -> Iterator[Reading]:
+        """Put the state at its checkpoint, and tell once more of each reading up to there."""
+        readings = self._files.readings
+        self._checkpoint.restore(state, {reading.step for reading in readings})
+        kept = [reading for reading in readings if reading.step <= state.step]
+        self._files.cut(kept)
+        for reading in kept:
+            self._tell("reading", reading.to_dict())
+            yield reading
+
+    def log(self, reading: Reading, state: TrainState) -> None:
+        """Keep a reading, then the state, then tell of the reading."""
         self._files.log(reading)
-        tell(self._driver, "reading", reading.to_dict())
+        self._checkpoint.offer(state)
+        self._tell("reading", reading.to_dict())
+
+    def end(self, result: RunResult) -> None:
+        """Keep and tell how the run ended, once: the second thread to say so is not heard."""
+        with self._speaking:
+            if self._files.result is None:
+                self._files.end(result)
+                self._tell("result", result.to_dict())
+
+    def tell_again(self, result: RunResult) -> None:
+        """Tell all that there is to tell of a run that has ended."""
+        for reading in self._files.readings:
+            self._tell("reading", reading.to_dict())
+        self._tell("result", result.to_dict())
+
+    def _tell(self, kind: str, values: dict[str, Any]) -> None:
+        with self._speaking:
+            tell(self._driver, kind, values)
 
 
 class Inbox:
-    """What the driver said last, heard in a thread."""
+    """What the driver says, heard in a thread: a word to end with, or that a waiting run may go on."""
 
-    def __init__(self, driver: Connection) -> None:
-        self._driver = driver
-        self._word: Status | None = None
+    def __init__(self, driver: Connection, job: Job, recorder: Notifying) -> None:
+        self._driver, self._job, self._recorder = driver, job, recorder
+        self._words: queue.SimpleQueue[Word | None] = queue.SimpleQueue()
         threading.Thread(target=self._listen, name="inbox", daemon=True).start()
+
+    def verdict(self, _: Reading) -> Word | None:
+        """What the driver wants the run to end with, if anything; a job that waits is told after each reading."""
+        try:
+            return self._words.get(block=self._job.waits)
+        except queue.Empty:
+            return None
 
     def _listen(self) -> None:
         while True:
             try:
-                self._word = Status(self._driver.recv_bytes().decode())
+                message = json.loads(self._driver.recv_bytes())
             except (EOFError, OSError):
                 os._exit(1)  # the driver is gone: nobody waits for this run
-            if self._word is Status.KILLED:
-                _thread.interrupt_main()
+            if "end" in message:
+                self._hear(Word(Status(message["end"]), message.get("reason")))
+            elif self._job.waits:
+                self._words.put(None)
 
-    def verdict(self, _: Reading) -> Status | None:
-        """The status that the driver wants the run to end with, if any."""
-        return self._word
+    def _hear(self, word: Word) -> None:
+        if word.status is Status.TIMED_OUT:
+            self._end_now(word)
+        self._words.put(word)
+        if word.status is Status.KILLED:
+            # A signal, not _thread.interrupt_main(): it ends a sleep, too.
+            signal.pthread_kill(_main_thread(), signal.SIGINT)
+
+    def _end_now(self, word: Word) -> None:
+        """End this process from here: the main thread may never look up again."""
+        try:
+            frame = sys._current_frames()[_main_thread()]  # noqa: SLF001  # the one way to see another thread's stack
+            readings = RunFiles(self._job.path).readings
+            metrics = figures(readings, make_task(self._job.spec).goal) if readings else {}
+            last = f"the last reading was at step {readings[-1].step}" if readings else "there was no reading"
+            reason = "; ".join(filter(None, [word.reason, last]))
+            self._recorder.end(RunResult(word.status, metrics, reason, "".join(traceback.format_stack(frame))))
+        finally:
+            os._exit(1)  # the code counts where no result could be written
 
 
 def run_child(driver: Connection, job: Job) -> None:
-    """Execute a job in this process."""
+    """Execute a job in this process, or go on with it where an earlier process left it."""
+    files = RunFiles(job.path)
+    job.path.mkdir(parents=True, exist_ok=True)
+    try:
+        with files.lock().acquire(timeout=PATIENCE):
+            files.begin(job.spec, origin(job))
+            _run(driver, job, files)
+    except (Timeout, FileExistsError) as error:  # the folder is another's: nothing is written there
+        held = f"{job.path} was held for {PATIENCE:g} s by another process of the same run: end that one first"
+        reason = held if isinstance(error, Timeout) else str(error)
+        tell(driver, "result", RunResult(Status.CRASHED, reason=reason).to_dict())
+
+
+def _run(driver: Connection, job: Job, files: RunFiles) -> None:
+    """Execute a job whose folder is this process's."""
+    checkpoint = Checkpoint(files.checkpoint, float(os.environ.get(CHECKPOINT_SECONDS, "1")))
+    recorder = Notifying(files, driver, checkpoint)
+    before = files.result
+    if before and before.status.counts:  # its driver was gone before it heard
+        recorder.tell_again(before)
+        return
+    files.reopen()
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)
-    files = RunFiles(job.path)
-    files.begin(job.spec, machine())
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins with SIGINT ignored
     _redirect_output(job.path / "output.log")
     try:
-        result = execute(job.spec, Notifying(files, driver), Inbox(driver).verdict, test=job.test)
+        result = execute(job.spec, recorder, Inbox(driver, job, recorder).verdict, test=job.test)
     except Exception as error:  # noqa: BLE001  # a fault of the harness: still one run's alone
         result = RunResult(Status.CRASHED, reason=one_line(error), traceback=traceback.format_exc())
     except KeyboardInterrupt:
         result = RunResult(Status.KILLED)
-    files.end(result)
-    tell(driver, "result", result.to_dict())
+    recorder.end(result)
+
+
+def origin(job: Job) -> dict[str, Any]:
+    """Where a run was begun, by whom, and what it is found by."""
+    found = {"fingerprint": job.fingerprint} if job.fingerprint else {}
+    return {**machine(), **found, "host": platform.node(), "pid": os.getpid()}
 
 
 def tell(driver: Connection, kind: str, values: dict[str, Any]) -> None:
@@ -80,6 +172,24 @@ def tell(driver: Connection, kind: str, values: dict[str, Any]) -> None:
         driver.send_bytes(json.dumps({kind: values}).encode())
     except OSError:
         os._exit(1)
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel end this process when its parent ends: one whose interpreter hangs hears nothing else.
+
+    Args:
+        parent: its process id; if that has ended before, this process does so here. Linux alone knows this signal.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, ctypes.c_ulong(signal.SIGKILL))
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+def _main_thread() -> int:
+    ident = threading.main_thread().ident
+    assert ident is not None, "the main thread has begun"
+    return ident
 
 
 def _redirect_output(path: Path) -> None:

@@ -1,33 +1,55 @@
 """Runs on this machine: one process each, a few at a time."""
 
 import json
+import math
 import signal
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from typing import cast
+from pathlib import Path
+from typing import Any, cast
 
-from lstm_bench.meter import machine
+from filelock import Timeout
+
+from lstm_bench.errors import BenchError
+from lstm_bench.execute import figures
 from lstm_bench.pool import Ended, Event, Heard, Job, Started
+from lstm_bench.pool.child import origin
 from lstm_bench.pool.interrupts import Interrupts
-from lstm_bench.pool.nursery import Nursery, NurseryDiedError, Waitable, nursery
-from lstm_bench.record.files import RunFiles
+from lstm_bench.pool.nursery import Nursery, NurseryDiedError, Waitable, how_it_ended, nursery
+from lstm_bench.record.run import RunFiles
 from lstm_bench.result import Reading, RunResult, Status
 from lstm_bench.spec import RunSpec
+from lstm_bench.task import make_task
 
-GRACE = 3.0  # seconds that a run has to end by itself once it is told to
+GRACE = 3.0  # seconds that a run has to end by itself once it is told to do so at once
+AT_ONCE = (Status.KILLED, Status.TIMED_OUT)  # the other words wait for the run's next reading
+MOST_DEATHS = 3  # of nurseries in a row, no run having ended in between
+# Where the kernel counts the processes that it has ended for want of memory: in all, in this group (cgroup 2, 1).
+OOM_COUNTERS = ("/proc/vmstat", "/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
 
 
 @dataclass(slots=True)
 class _Run:
-    """A run that is going on, and what is known of its end."""
+    """A run that is going on, and what is known of its end.
+
+    Attributes:
+        driver: closed once there is nothing more to hear.
+        due: when to press the run, on the monotonic clock: to tell it that its time is over, or to use force.
+        oom_kills: what the kernel's counters said when it was started.
+        told: what it was told to end with, and the reason.
+        result: what it said of its end.
+    """
 
     job: Job
     driver: Connection
-    result: RunResult | None = None
+    due: float
+    oom_kills: int
     told: Status | None = None
-    deaf: bool = False  # its end of the pipe is closed
+    reason: str | None = None
+    result: RunResult | None = None
 
 
 class LocalPool:
@@ -37,12 +59,21 @@ class LocalPool:
         warm: names the task, with its options, whose data are read once.
         workers: runs at once.
         make_nursery: where processes come from.
+        run_timeout: seconds of wall time from its start after which a run ends as `timed_out`; None: never.
     """
 
-    def __init__(self, warm: RunSpec, workers: int, make_nursery: Callable[[RunSpec], Nursery] = nursery) -> None:
+    def __init__(
+        self,
+        warm: RunSpec,
+        workers: int,
+        make_nursery: Callable[[RunSpec], Nursery] = nursery,
+        run_timeout: float | None = None,
+    ) -> None:
         self._warm, self.workers, self._make_nursery = warm, workers, make_nursery
+        self._patience = math.inf if run_timeout is None else run_timeout
         self._running: dict[str, _Run] = {}
         self._nursery: Nursery | None = None
+        self._deaths: list[str] = []  # the last words of each nursery that died since a run ended
         self._interrupts = Interrupts()
 
     def __enter__(self) -> "LocalPool":
@@ -51,11 +82,13 @@ class LocalPool:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        for _ in self.kill_all():
-            pass
-        if self._nursery:
-            self._nursery.close()
-        self._interrupts.__exit__()
+        try:
+            for _ in self.kill_all():
+                pass
+        finally:
+            if self._nursery:
+                self._nursery.close()
+            self._interrupts.__exit__()
 
     @property
     def data_digest(self) -> str:
@@ -63,7 +96,12 @@ class LocalPool:
         return self._living_nursery().warm_up()
 
     def run(self, next_job: Callable[[], Job | None]) -> Generator[Event, None, None]:
-        """Start what `next_job` gives, whenever a slot is free, and yield what happens."""
+        """Start what `next_job` gives, whenever a slot is free, and yield what happens.
+
+        Raises:
+            BenchError: no process can be started.
+            KeyboardInterrupt: after Ctrl-C or SIGTERM, once every run has ended as `killed`.
+        """
         try:
             while True:
                 while len(self._running) < self.workers and (job := next_job()):
@@ -71,104 +109,168 @@ class LocalPool:
                     yield Started(job)
                 if not self._running:
                     return
-                yield from self._wait(None)
+                yield from self._wait()
         except KeyboardInterrupt:
             yield from self.kill_all()
             raise
 
-    def stop(self, run_id: str, status: Status) -> None:
-        """Have a run end with a status: at its next reading, or at once if it is `killed`."""
+    def stop(self, run_id: str, status: Status, reason: str | None = None) -> None:
+        """Have a run end with a status; the first word counts, but one to end at once comes before one that waits."""
         run = self._running.get(run_id)
-        if run and run.told is None:
-            run.told = status
-            with suppress(OSError):  # it has just ended by itself
-                run.driver.send_bytes(status.encode())
+        if run is None or run.told in AT_ONCE or (run.told and status not in AT_ONCE):
+            return
+        run.told, run.reason = status, reason
+        if status in AT_ONCE:
+            run.due = time.monotonic() + GRACE
+        _say(run, end=status.value, reason=reason)
+
+    def go_on(self, run_id: str) -> None:
+        """Let a run that waits after its reading train on."""
+        if run := self._running.get(run_id):
+            _say(run, go=True)
 
     def kill_all(self) -> Iterator[Event]:
         """End every run as `killed`, those that do not obey by force, and yield what happens."""
         for run_id in list(self._running):
             self.stop(run_id, Status.KILLED)
         while self._running:
-            before = len(self._running)
-            yield from self._wait(GRACE)
-            if len(self._running) == before and self._nursery:
-                for run_id in self._running:
-                    self._nursery.kill(run_id)
+            yield from self._wait()
 
     def _living_nursery(self) -> Nursery:
         if self._nursery is None:
+            if len(self._deaths) == MOST_DEATHS:
+                raise BenchError(
+                    f"the process that starts the runs ended {MOST_DEATHS} times, no run in between; its last words: "
+                    f"{self._deaths[-1]}. Where memory is short, use fewer --workers; what is done is kept"
+                )
             self._nursery = self._make_nursery(self._warm)
         return self._nursery
 
     def _start(self, job: Job) -> None:
         nursery = self._living_nursery()
         nursery.warm_up()
-        self._running[job.run_id] = _Run(job, nursery.start(job))
+        due = time.monotonic() + self._patience
+        self._running[job.run_id] = _Run(job, nursery.start(job), due, oom_kills())
 
-    def _wait(self, timeout: float | None) -> Iterator[Event]:
-        """Wait for the next messages and yield what they say."""
-        by_pipe = {run.driver: run for run in self._running.values() if not run.deaf}
+    def _wait(self) -> Iterator[Event]:
+        """Wait for the next messages, or until a run's time is over, and yield what happens."""
+        by_pipe = {run.driver: run for run in self._running.values() if not run.driver.closed}
         interrupt = self._interrupts.readable
-        for ready in wait([interrupt, *self._living_nursery().waitables(), *by_pipe], timeout):
+        for ready in wait([interrupt, *self._living_nursery().waitables(), *by_pipe], self._time_left()):
             if ready is interrupt:
                 self._interrupts.raise_it()
             elif ready in by_pipe:
                 yield from self._hear(by_pipe[ready])
             else:
                 yield from self._bury(cast(Waitable, ready))  # wait gives back what it got
+        self._press()
+
+    def _time_left(self) -> float | None:
+        """Seconds until a run must be pressed; None where none ever need be."""
+        due = min(run.due for run in self._running.values())
+        return None if due == math.inf else max(0.0, due - time.monotonic())
+
+    def _press(self) -> None:
+        """Tell the runs whose time is over to end, and end by force those that were told to and have not."""
+        now = time.monotonic()
+        for run_id, run in self._running.items():
+            if run.due > now:
+                continue
+            if run.told in AT_ONCE:
+                run.due = now + GRACE
+                self._living_nursery().kill(run_id)
+            else:
+                self.stop(run_id, Status.TIMED_OUT, f"no end after {self._patience:g} s (--run-timeout)")
 
     def _hear(self, run: _Run) -> Iterator[Event]:
-        """The next message of a run."""
+        """The next message of a run. One that makes no sense is its last: the run sees its pipe close, and ends."""
         try:
             message = json.loads(run.driver.recv_bytes())
-        except (EOFError, OSError):
-            run.deaf = True
+            if "reading" in message:
+                event = Heard(run.job, Reading(**message["reading"]))
+            else:
+                run.result = RunResult.from_dict(message["result"])
+                return
+        except (EOFError, OSError, ValueError, TypeError, KeyError):
+            run.driver.close()
             return
-        if "reading" in message:
-            yield Heard(run.job, Reading(**message["reading"]))
-        else:
-            run.result = RunResult.from_dict(message["result"])
+        yield event
+
+    def _hear_out(self, run: _Run, patience: float = 0.0) -> Iterator[Event]:
+        """All that a run has said and, while `patience` lasts, says until its pipe is closed."""
+        while not run.driver.closed and run.driver.poll(patience):
+            yield from self._hear(run)
 
     def _bury(self, ready: Waitable) -> Iterator[Event]:
         """Tell of a run whose process is gone, after all that it has said."""
         try:
             run_id, code = self._living_nursery().ended(ready)
-        except NurseryDiedError:
-            yield from self._bury_all()
+        except NurseryDiedError as death:
+            yield from self._bury_all(str(death))
             return
+        self._deaths.clear()
         run = self._running[run_id]
-        while not run.deaf:
-            yield from self._hear(run)
+        yield from self._hear_out(run)
         yield self._end(run, code)
 
-    def _bury_all(self) -> Iterator[Event]:
-        """The runs' parent is gone: end them as `killed`. The next run makes another parent."""
+    def _bury_all(self, last_words: str) -> Iterator[Event]:
+        """The runs' parent is gone: they end as `killed`. The next run makes another parent."""
+        self._deaths.append(last_words)
         self._living_nursery().close()
         self._nursery = None
         for run in list(self._running.values()):
-            run.told = Status.KILLED
-            run.driver.close()  # the run sees its driver's end close, and ends itself
-            yield self._end(run, 1)
+            self.stop(run.job.run_id, Status.KILLED, f"the process that started it ended: {last_words}")
+            yield from self._hear_out(run, GRACE)  # the kernel ends it with its parent; its pipe closes then
+            yield self._end(run, -signal.SIGKILL)
 
     def _end(self, run: _Run, code: int) -> Ended:
         """Forget a run whose process is gone; one that could not say how it ended is judged here."""
         del self._running[run.job.run_id]
         run.driver.close()
-        files = RunFiles(run.job.path)
-        result = run.result or files.result
+        found = RunFiles(run.job.path).result
+        # A killed result is an earlier process's, or the driver knows it.
+        result = run.result or (found if found and found.status.counts else None)
         if result is None:
-            if not files.path.exists():
-                files.begin(run.job.spec, machine())
-            status = Status.KILLED if run.told is Status.KILLED else Status.CRASHED
-            result = RunResult(status, reason=_last_words(code))
-            files.end(result)
+            result = _judge(run, code)
+            _write(run.job, result)
         return Ended(run.job, result)
 
 
-def _last_words(code: int) -> str:
-    """What an exit code says of a run that could not speak."""
-    if code < 0:
-        name = signal.Signals(-code).name
-        why = ": the kernel, short of memory, or somebody's kill" if -code == signal.SIGKILL else ""
-        return f"its process was ended by {name}{why}"
-    return f"its process ended with exit code {code} and no result"
+def _say(run: _Run, **message: Any) -> None:
+    with suppress(OSError):  # it has just ended by itself
+        run.driver.send_bytes(json.dumps(message).encode())
+
+
+def _judge(run: _Run, code: int) -> RunResult:
+    """How a run ended that could not say so: by what it was told, else by its exit code."""
+    if run.told in AT_ONCE:
+        status, reason = run.told, run.reason
+    elif code == -signal.SIGKILL and oom_kills() > run.oom_kills:
+        status, reason = Status.OUT_OF_MEMORY, "the kernel, short of memory, ended its process"
+    else:
+        why = ": somebody's kill, or a limit on memory" if code == -signal.SIGKILL else ""
+        status, reason = Status.CRASHED, f"its process {how_it_ended(code)} and left no result{why}"
+    readings = RunFiles(run.job.path).readings
+    metrics = figures(readings, make_task(run.job.spec).goal) if readings else {}
+    last = f"the last reading was at step {readings[-1].step}" if readings else "there was no reading"
+    return RunResult(status, metrics, "; ".join(filter(None, [reason, last])))
+
+
+def _write(job: Job, result: RunResult) -> None:
+    """Put down how a run ended, in its process's stead."""
+    files = RunFiles(job.path)
+    files.path.mkdir(parents=True, exist_ok=True)
+    # A folder that another run or another process of this one holds is left alone.
+    with suppress(FileExistsError, Timeout), files.lock().acquire(timeout=GRACE):
+        files.begin(job.spec, origin(job))
+        files.end(result)
+
+
+def oom_kills() -> int:
+    """How often the kernel has ended a process for want of memory, by all of its counters; 0 where it has none."""
+    count = 0
+    for path in OOM_COUNTERS:
+        with suppress(OSError):
+            words = (line.split() for line in Path(path).read_text().splitlines())
+            count += sum(int(number) for name, number in words if name == "oom_kill")
+    return count

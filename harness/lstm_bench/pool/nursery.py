@@ -3,11 +3,13 @@
 import json
 import multiprocessing
 import os
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
@@ -29,7 +31,7 @@ Waitable = Connection | socket.socket | int
 
 
 class NurseryDiedError(Exception):
-    """The parent of all runs is gone, and with it the word of how they end."""
+    """The parent of all runs is gone, and with it the word of how they end. Its text: the parent's last words."""
 
 
 class Nursery(Protocol):
@@ -72,6 +74,13 @@ def nursery(warm: RunSpec) -> Nursery:
     return WarmServer(warm) if sys.platform == "linux" else Spawner(warm)
 
 
+def how_it_ended(code: int) -> str:
+    """An exit code in words, after the process's name; negative: the signal that ended it."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    return "was ended by " + next((s.name for s in signal.Signals if s == -code), f"signal {-code}")
+
+
 class WarmServer:
     """A process that has torch imported and the data read, and forks: 0.03 s to a run instead of 3 s."""
 
@@ -81,7 +90,7 @@ class WarmServer:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed in close()
         plugins = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}  # found there as they are found here
         self._process = subprocess.Popen(  # noqa: S603  # our own module
-            [sys.executable, "-P", "-m", "lstm_bench.pool.server", str(theirs.fileno())],
+            [sys.executable, "-P", "-m", "lstm_bench.pool.server", str(theirs.fileno()), str(os.getpid())],
             pass_fds=[theirs.fileno()],
             env=KEEP_MEMORY | os.environ | QUIET | plugins,
             stdin=subprocess.DEVNULL,
@@ -123,21 +132,18 @@ class WarmServer:
         """The server's word."""
         message = self._receive()
         if message is None:
-            raise NurseryDiedError
+            raise NurseryDiedError(self._last_words())
         return message["exited"], message["code"]
 
     def close(self) -> None:
         """Close the driver's end: the server sees it and ends."""
         self._control.close()
-        try:
-            self._process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._wait()
         self._errors.close()
 
     def _send(self, message: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
-        socket.send_fds(self._control, [json.dumps(message).encode()], descriptors)
+        with suppress(ConnectionError):  # it is gone: heard of where its socket is waited for
+            socket.send_fds(self._control, [json.dumps(message).encode()], descriptors)
 
     def _receive(self) -> dict[str, Any] | None:
         """The next message; None when the server is gone."""
@@ -148,11 +154,19 @@ class WarmServer:
         message: dict[str, Any] | None = json.loads(data) if data else None
         return message
 
+    def _wait(self) -> int:
+        """Wait until a server that has nothing more to do is gone; returns its exit code."""
+        try:
+            return self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
     def _last_words(self) -> str:
-        self._process.wait()
+        code = self._wait()
         self._errors.seek(0)
         words = self._errors.read().decode(errors="replace").strip().splitlines()
-        return words[-1] if words else "no word"
+        return words[-1] if words else f"it {how_it_ended(code)}"
 
 
 class Spawner:
@@ -170,7 +184,8 @@ class Spawner:
     def start(self, job: Job) -> Connection:
         """Start an interpreter."""
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=run_child, args=(theirs, job))
+        plain = Job.from_dict(job.to_dict())  # a search's own kind of job would have the run import the search
+        process = self._context.Process(target=run_child, args=(theirs, plain))
         process.start()
         theirs.close()
         self._processes[job.run_id] = process
@@ -189,7 +204,9 @@ class Spawner:
         run_id = next(name for name, process in self._processes.items() if process.sentinel == ready)
         process = self._processes.pop(run_id)
         process.join()
-        return run_id, process.exitcode or 0
+        code = process.exitcode or 0
+        process.close()
+        return run_id, code
 
     def close(self) -> None:
         """Nothing is left: a spawned run ends with its driver."""

@@ -1,8 +1,8 @@
 """The warm server: has torch imported and the task's data read, and forks a process for each run.
 
 It computes nothing with torch or scikit-learn: a server that has run a two-thread matrix product deadlocks its
-forked child at two threads. Started as `python -m lstm_bench.pool.server FD`; it speaks JSON over that socket
-and ends when the driver's end of it closes.
+forked child at two threads. Started as `python -m lstm_bench.pool.server FD DRIVER`; it speaks JSON over that socket
+and ends when the driver's end of it closes, or with the process DRIVER. Its runs end with it.
 """
 
 import gc
@@ -20,7 +20,7 @@ from lstm_bench.errors import BenchError
 from lstm_bench.execute import one_line
 from lstm_bench.meter import machine
 from lstm_bench.pool import Job
-from lstm_bench.pool.child import run_child
+from lstm_bench.pool.child import die_with_parent, run_child
 from lstm_bench.spec import RunSpec
 from lstm_bench.task import make_task
 
@@ -29,6 +29,7 @@ LONGEST = 2**18  # bytes of a message
 
 def main() -> None:
     """Get warm, say so, then serve until the driver is gone."""
+    die_with_parent(int(sys.argv[2]))  # reading the data, it hears nothing
     control = socket.socket(fileno=int(sys.argv[1]))
     try:
         digest = make_task(RunSpec.from_dict(json.loads(control.recv(LONGEST)))).prepare()
@@ -79,12 +80,14 @@ def serve(control: socket.socket) -> None:
 
 def fork(control: socket.socket, descriptor: int, job: Job) -> int:
     """Start a run's process; returns its id. The child never comes back from here."""
+    server = os.getpid()
     pid = os.fork()
     if pid:
         os.close(descriptor)
         return pid
     code = 1
     try:
+        die_with_parent(server)
         control.close()
         run_child(Connection(descriptor), job)
         code = 0

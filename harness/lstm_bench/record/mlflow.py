@@ -15,22 +15,44 @@ from filelock import FileLock
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # before mlflow is imported
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunStatus, RunTag
+from mlflow.entities import Metric, Param, Run, RunStatus, RunTag
 from mlflow.exceptions import MlflowException
 
 from lstm_bench.errors import BenchError
-from lstm_bench.record.files import Results, file_name
+from lstm_bench.record.disk import file_name
+from lstm_bench.record.files import Results
 from lstm_bench.result import Reading, RunResult, Status
-from lstm_bench.spec import RunSpec
+from lstm_bench.spec import Value
 
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # making a store is no news to a person
 logging.getLogger("alembic").setLevel(logging.WARNING)
 
-SEND_EVERY = 2.0  # seconds between two sendings of a run's metrics: a call costs the driver 10 ms of a worker's core
+SEND_EVERY = 2.0  # seconds between two sendings: a call costs the driver 5 to 15 ms of a worker's core
 RUN_KEY = "lstm_bench.run_key"  # one MLflow run for each
 # The UI opens in another view; this is the way to the runs and their charts.
 CHARTS = "/#/experiments/{experiment}/runs?workflowType=machine_learning&compareRunsMode=CHART"
 COMPARE = "/#/compare-runs?runs=[{runs}]&experiments=[{experiments}]"
+RUNNING = "RUNNING"
+MOST = 1000  # metrics in a call
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A run as MLflow is to show it.
+
+    Attributes:
+        key: what makes it one MLflow run: the run's id, or its place in its study.
+        name: for people.
+        values: the parameters, by the paths that `--set` takes.
+        tags: what it is found by.
+        parent: the key of the run that it is shown under; the study's, if there is one, where it is None.
+    """
+
+    key: str
+    name: str
+    values: Mapping[str, Value]
+    tags: Mapping[str, str]
+    parent: str | None = None
 
 
 @dataclass(slots=True)
@@ -38,8 +60,11 @@ class _Open:
     """A run that is going on, as MLflow knows it."""
 
     id: str  # MLflow's
+    sent_to: int  # the step up to which MLflow has its readings
     unsent: list[Metric] = field(default_factory=list)  # one call for many takes as long as for one
-    sent: float = field(default_factory=time.monotonic)  # when metrics were last sent
+    params: list[Param] = field(default_factory=list)  # likewise
+    sent: float = field(default_factory=time.monotonic)  # when something was last sent
+    last: Reading | None = None
 
 
 class Tracker:
@@ -55,8 +80,9 @@ class Tracker:
 
     def __init__(self, results: Results, task: str) -> None:
         self._results = results
-        self._open: dict[str, _Open] = {}  # by our run id
-        self._parent: str | None = None
+        self._open: dict[str, _Open] = {}  # by key
+        self._known: dict[str, str] = {}  # MLflow's ids of the study's runs, and of those that were opened, by key
+        self._parent: _Open | None = None
         with opened(results) as self._client:
             self.experiment = self._experiment(task)
 
@@ -67,68 +93,108 @@ class Tracker:
         place = (self._results.artifacts / file_name(task)).resolve().as_uri()
         return str(self._client.create_experiment(task, artifact_location=place))
 
-    def begin_study(self, name: str, tags: Mapping[str, str]) -> None:
-        """Open the study's parent run: the one that it has, or a new one."""
-        self._parent = study_run(self._client, self.experiment, name)
-        if self._parent:
-            self._client.update_run(self._parent, status="RUNNING")
+    def begin_study(self, name: str, tags: Mapping[str, str]) -> set[str]:
+        """Open the study's parent run: the one that it has, or a new one.
+
+        What an earlier start left running there is closed as killed, until its run is taken up again.
+
+        Returns:
+            The keys of the runs that MLflow has closed by their own end.
+        """
+        parent = study_run(self._client, self.experiment, name)
+        if parent:
+            self._client.update_run(parent, status=RUNNING)
         else:
             tags = {RUN_KEY: study_key(name), "study": name, "kind": "study", **tags}
-            self._parent = self._client.create_run(self.experiment, run_name=name, tags=tags).info.run_id
+            parent = self._client.create_run(self.experiment, run_name=name, tags=tags).info.run_id
+        self._parent = _Open(parent, sent_to=0)
+        closed = set()
+        for run in self._runs_of(name):
+            key = run.data.tags[RUN_KEY]
+            self._known[key] = run.info.run_id
+            if run.info.status == RUNNING:
+                self._client.set_terminated(run.info.run_id, run_status(Status.KILLED))
+            elif "status" in run.data.tags:
+                closed.add(key)
+        return closed
 
-    def started(self, run_id: str, spec: RunSpec, name: str, tags: Mapping[str, str]) -> None:
-        """Open a run: its parameters are the spec's values, by the paths that `--set` takes."""
-        parent = {"mlflow.parentRunId": self._parent} if self._parent else {}
-        run = self._client.create_run(
-            self.experiment,
-            run_name=name,
-            tags={RUN_KEY: run_id, "kind": "run", "run": run_id, "task": spec.task, **parent, **tags},
-        )
-        self._open[run_id] = _Open(run.info.run_id)
-        params = [Param(path, str(value)) for path, value in spec.flat().items()]
-        self._client.log_batch(run.info.run_id, params=params)
+    def _runs_of(self, study: str) -> Iterator[Run]:
+        token = None
+        while True:
+            page = self._client.search_runs(
+                [self.experiment],
+                f"tags.study = '{study}' AND tags.kind != 'study'",
+                max_results=1000,
+                page_token=token,
+            )
+            yield from page
+            token = page.token
+            if not token:
+                return
 
-    def heard(self, run_id: str, reading: Reading) -> None:
+    def started(self, entry: Entry) -> None:
+        """Open a run: the one that MLflow has of it, or a new one."""
+        params = [Param(path, str(value)) for path, value in entry.values.items()]
+        known = self._known.get(entry.key)
+        if known:
+            self._client.update_run(known, status=RUNNING)
+            self._open[entry.key] = _Open(known, self._sent_to(known), params=params)
+            return
+        parent = self._known[entry.parent] if entry.parent else self._parent and self._parent.id
+        tags = {RUN_KEY: entry.key, **entry.tags, **({"mlflow.parentRunId": parent} if parent else {})}
+        run = self._client.create_run(self.experiment, run_name=entry.name, tags=tags)
+        self._known[entry.key] = run.info.run_id
+        self._open[entry.key] = _Open(run.info.run_id, sent_to=0, params=params)
+
+    def _sent_to(self, run: str) -> int:
+        """The step of the last reading that MLflow has: what comes up to there again is not sent twice."""
+        history = self._client.get_metric_history(run, "train/loss")
+        return max((metric.step for metric in history), default=0)
+
+    def heard(self, key: str, reading: Reading) -> None:
         """Send a reading's metrics, at its step and time: now, or with the next ones."""
-        run = self._open[run_id]
-        run.unsent += [Metric(k, v, reading.time_ms, reading.step) for k, v in reading.metrics.items()]
+        run = self._open[key]
+        run.last = reading
+        if reading.step > run.sent_to:
+            run.unsent += [Metric(k, v, reading.time_ms, reading.step) for k, v in reading.metrics.items()]
         if time.monotonic() - run.sent >= SEND_EVERY:
-            self._client.log_batch(run.id, metrics=run.unsent)
-            self._open[run_id] = _Open(run.id)
+            self._send(run)
 
-    def ended(self, run_id: str, result: RunResult, at: Reading | None) -> None:
-        """Send how a run ended, and close it under the status that is true of it.
-
-        Args:
-            run_id: ours.
-            result: its figures become metrics at the last reading's step and time.
-            at: the last reading, or None.
-        """
+    def ended(self, key: str, result: RunResult) -> None:
+        """Send how a run ended, at its last reading's step and time, and close it under the status that is true."""
+        run = self._open.pop(key)
         metrics = {**result.metrics, **{f"floor/{name}": score for name, score in result.floors.items()}}
-        step, time_ms = (at.step, at.time_ms) if at else (0, 0)
-        tags = {"status": result.status.value} | ({"reason": result.reason} if result.reason else {})
-        run = self._open.pop(run_id)
-        self._client.log_batch(
-            run.id,
-            metrics=run.unsent + [Metric(k, v, time_ms, step) for k, v in metrics.items()],
-            tags=[RunTag(name, value) for name, value in tags.items()],
-        )
+        step, time_ms = (run.last.step, run.last.time_ms) if run.last else (0, 0)
+        run.unsent += [Metric(k, v, time_ms, step) for k, v in metrics.items()]
+        self._send(run, {"status": result.status.value} | ({"reason": result.reason} if result.reason else {}))
         self._client.set_terminated(run.id, run_status(result.status))
 
     def best_so_far(self, trials: int, metrics: Mapping[str, float]) -> None:
-        """A point of the study's own curves: its step is the number of trials done."""
+        """A point of the study's own curves: its step is the number of trials done. Sent now, or with the next."""
         if self._parent:
             now = time.time_ns() // 10**6
-            points = [Metric(name, value, now, trials) for name, value in metrics.items()]
-            self._client.log_batch(self._parent, metrics=points)
+            self._parent.unsent += [Metric(name, value, now, trials) for name, value in metrics.items()]
+            if time.monotonic() - self._parent.sent >= SEND_EVERY:
+                self._send(self._parent)
 
     def end_study(self, status: str, note: str, metrics: Mapping[str, float]) -> None:
         """Close the parent run, with the answer as its metrics and its description."""
         if self._parent:
-            for name, value in metrics.items():
-                self._client.log_metric(self._parent, name, value)
-            self._client.set_tag(self._parent, "mlflow.note.content", note)
-            self._client.set_terminated(self._parent, status)
+            now = time.time_ns() // 10**6
+            self._parent.unsent += [Metric(name, value, now, 0) for name, value in metrics.items()]
+            self._send(self._parent, {"mlflow.note.content": note})
+            self._client.set_terminated(self._parent.id, status)
+
+    def _send(self, run: _Open, tags: Mapping[str, str] | None = None) -> None:
+        for at in range(MOST, len(run.unsent), MOST):
+            self._client.log_batch(run.id, metrics=run.unsent[at : at + MOST])
+        self._client.log_batch(
+            run.id,
+            metrics=run.unsent[:MOST],
+            params=run.params,
+            tags=[RunTag(name, value) for name, value in (tags or {}).items()],
+        )
+        run.unsent, run.params, run.sent = [], [], time.monotonic()
 
 
 def study_key(name: str) -> str:

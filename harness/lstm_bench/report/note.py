@@ -2,33 +2,94 @@
 
 import html
 import re
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from lstm_bench.analysis.board import Board
-from lstm_bench.report.table import figure, score, setting, span
+from lstm_bench.analysis.board import Board, chosen
+from lstm_bench.report.table import figure, fresh, score, searched_seeds, seeds, setting, span
 
 
 def study_note(board: Board) -> str:
     """A few lines a person reads first; names from users cannot break out of them."""
-    best, found = board["best"], board["confirmed"]
+    best = chosen(board)
     if not best:
         return f"**{escaped(board['study'])}**: no trial was complete."
+    counts = [f"{count} {status}" for status, count in board["statuses"].items()]
+    reused = [f"{board['reused']} reused"] if board.get("reused") else []
+    searched = _score(board, best["score"])
     lines = [
         f"**Best setting of {escaped(board['study'])}:** {escaped(setting(best['settings']))}",
-        f"- in the search, on valid: {score(board, best['score'])} (trial {best['trial']}, one seed)",
+        f"- in the search, on valid: {searched} (trial {best['trial']}, {seeds(searched_seeds(best))})",
+        *_confirmed(board),
+        f"- trials: {', '.join([*counts, *reused])}",
+        *_contenders(board),
+        *_front(board),
+        *_advice(board),
     ]
-    if found:
-        n = found["score"]["n"]
-        lines.append(f"- **confirmed on test, {n} fresh seeds: {score(board, found['score']['mean'])}** "
-                     f"{escaped(span(found['score']))}, 95 % interval")  # fmt: skip
-        lines += [
+    return "\n".join(lines)
+
+
+def _confirmed(board: Board) -> Iterator[str]:
+    found = board["confirmed"]
+    if not found:
+        return
+    yield (
+        f"- **confirmed on test, {seeds(found['score']['n'], 'fresh ')}: {_score(board, found['score']['mean'])}** "
+        f"{escaped(span(found['score']))}, 95 % interval"
+    )
+    for name, floor in found["floors"].items():
+        yield (
             f"- floor, {escaped(name)}: {figure(floor['score'])}; paired difference "
-            f"{floor['difference']['mean']:+.3g} {escaped(span(floor['difference']))}"
-            for name, floor in found["floors"].items()
-        ]
-    counts = ", ".join(f"{count} {status}" for status, count in board["statuses"].items())
-    return "\n".join([*lines, f"- trials: {counts}"])
+            f"{floor['difference']['mean']:+.3g} {escaped(span(floor['difference'], '+.3g'))}"
+        )
+
+
+def _contenders(board: Board) -> Iterator[str]:
+    contenders = board.get("contenders", ())
+    if len(contenders) < 2:
+        return
+    yield "\n**Contenders,** best in the search first; the best on fresh valid wins:\n"
+    winner = board["confirmed"] and board["confirmed"]["trial"]
+    for one in contenders:
+        yield f"- trial {one['trial']}{' (the winner)' if one['trial'] == winner else ''}: {_contender(board, one)}"
+
+
+def _contender(board: Board, one: Mapping[str, Any]) -> str:
+    said = f"{escaped(setting(one['settings']))}; in the search {_score(board, one['score'])}"
+    found = fresh(one)
+    if not found:
+        return f"{said}; not confirmed"
+    drop = f", {found['drop']:+.3g} too rosy in the search" if found["drop"] is not None else ""
+    rooms = (f"{room} {figure(found[room]['mean'])} {escaped(span(found[room]))}" for room in ("valid", "test"))
+    return f"{said}; on {seeds(len(found['seeds']), 'fresh ')} {', '.join(rooms)}{drop}"
+
+
+def _front(board: Board) -> Iterator[str]:
+    front = board.get("front")
+    if not front:
+        return
+    names = list(front[0]["values"])
+    yield "\n**Front:** trials that none beats in one objective without losing in another\n"
+    yield _row("trial", "setting", *names)
+    yield "|---" * (2 + len(names)) + "|"
+    for one in front:
+        yield _row(str(one["trial"]), setting(one["settings"]), *(figure(one["values"][name]) for name in names))
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(escaped(cell) for cell in cells)} |"
+
+
+def _advice(board: Board) -> Iterator[str]:
+    if board.get("advice"):
+        yield "\n**Next:**\n"
+        yield from (f"- {escaped(line)}" for line in board["advice"])
+
+
+def _score(board: Board, value: float) -> str:
+    return escaped(score(board, value))
 
 
 def escaped(text: str) -> str:
-    """A text that Markdown and HTML show as it is."""
-    return re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", html.escape(text))
+    """A text that Markdown and HTML show as it is, in one line."""
+    return re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", html.escape(" ".join(text.split())))

@@ -70,17 +70,17 @@ class Screen:
         line = self._running[run_id]
         line.step, line.score = reading.step, reading.metrics[f"valid/{self.goal.metric}"]
 
-    def ended(self, run_id: str, result: RunResult, best: float | None) -> None:
-        """A run is over; `best` is the search's best score by now."""
+    def ended(self, run_id: str, result: RunResult, best: float | None, reused: str | None = None) -> None:
+        """A run is over; `best` is the search's best score by now, `reused` the known run that it is."""
         line = self._running.pop(run_id)
         self._ended[result.status.value] += 1
         self.best = best
         own = result.metrics.get(f"test/{self.goal.metric}", result.metrics.get(f"best/{self.goal.metric}"))
         said = f" {figure(own)}" if own is not None else ""
         why = f" ({result.reason})" if result.reason and not result.status.complete else ""
-        seconds = result.metrics.get("cost/train_seconds", 0.0)
+        cost = f"reused {reused}" if reused else f"{result.metrics.get('cost/train_seconds', 0.0):.1f} s"
         self.console.print(
-            Text(f"{self.title}  {line.label}  {result.status.value}{said}{why}  {line.settings}  {seconds:.1f} s"),
+            Text(f"{self.title}  {line.label}  {result.status.value}{said}{why}  {line.settings}  {cost}"),
             soft_wrap=True,
         )
 

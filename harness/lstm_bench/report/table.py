@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lstm_bench.analysis.board import Board, goal_of
+from lstm_bench.analysis.board import Board, chosen, goal_of
 
 COLUMN = 21  # characters that a board needs: three stand side by side in 80
 LABELS = 13
@@ -40,11 +40,21 @@ def _table(boards: Sequence[Board], head: str) -> Table:
 
 
 def _best(board: Board) -> str:
-    return setting(board["best"]["settings"], "\n") if board["best"] else "no complete trial"
+    found = chosen(board)
+    return setting(found["settings"], "\n") if found else "no complete trial"
 
 
 def _valid(board: Board) -> str:
-    return f"{score(board, board['best']['score'])}\n1 seed" if board["best"] else ""
+    found = chosen(board)
+    return f"{score(board, found['score'])}\n{seeds(searched_seeds(found))}" if found else ""
+
+
+def _fresh(board: Board) -> str:
+    found = fresh(chosen(board))
+    if not found:
+        return ""
+    rosy = f"\nsearch was too rosy\nby {found['drop']:.3g}" if (found["drop"] or 0) > 0 else ""
+    return f"{score(board, found['valid']['mean'])}\n{span(found['valid'])}{rosy}"
 
 
 def _test(board: Board) -> str:
@@ -52,10 +62,21 @@ def _test(board: Board) -> str:
     if not found:
         return "not confirmed" if board["best"] else ""
     asked, n = board["asked"]["confirm_seeds"], found["score"]["n"]
-    seeds = f"{n} fresh seeds" if n == asked else f"{n} of {asked} fresh seeds"
+    had = seeds(n, "fresh ") if n == asked else f"{n} of {seeds(asked, 'fresh ')}"
     instead = board["asked"]["confirm"]
     longer = f"\nwith {setting(instead)}" if instead else ""
-    return f"{score(board, found['score']['mean'])}\n{span(found['score'])}\n{seeds}{longer}"
+    return f"{score(board, found['score']['mean'])}\n{span(found['score'])}\n{had}{longer}"
+
+
+def _others(board: Board) -> str:
+    """The contenders but the winner, each by its place in the search."""
+    lines, winner = [], chosen(board)
+    for place, one in enumerate(board.get("contenders", ()), 1):
+        if winner and one["trial"] != winner["trial"]:
+            found = fresh(one)
+            test = f"test {figure(found['test']['mean'])}\n{span(found['test'])}" if found else "not confirmed"
+            lines.append(f"{ordinal(place)}: {setting(one['settings'])}\n{test}")
+    return "\n".join(lines)
 
 
 def _floors(board: Board) -> str:
@@ -95,21 +116,30 @@ def _cost(board: Board) -> str:
 
 
 def _trials(board: Board) -> str:
-    statuses = board["statuses"]
-    counts = "\n".join(f"{count} {status.replace('_', ' ')}" for status, count in statuses.items())
-    return f"{sum(statuses.values())} of {board['asked']['trials']}:\n{counts}"
+    statuses, asked = board["statuses"], board["asked"]
+    counts = [f"{count} {status.replace('_', ' ')}" for status, count in statuses.items()]
+    reused = [f"{board['reused']} reused"] if board.get("reused") else []
+    of = f"of {asked['trials']}" if asked.get("trials") else f"in {figure(asked['minutes'])} minutes"
+    return "\n".join([f"{sum(statuses.values())} {of}:", *counts, *reused])
+
+
+def _front(board: Board) -> str:
+    return f"{len(board['front'])} not dominated" if board.get("front") else ""
 
 
 ROWS = {
     "best setting": _best,
     "valid, in the search": _valid,
+    "valid, fresh seeds": _fresh,
     "test, 95 % interval": _test,
+    "other contenders": _others,
     "floor, paired difference": _floors,
     "target": _target,
     "throughput": _speed,
     "peak memory": _memory,
     "a run": _cost,
     "trials": _trials,
+    "front": _front,
 }
 
 
@@ -120,6 +150,27 @@ def setting(values: Mapping[str, Any], separator: str = ", ") -> str:
         f"{leaf if leaves.count(leaf) == 1 else path} {figure(value)}"
         for (path, value), leaf in zip(values.items(), leaves, strict=True)
     )
+
+
+def fresh(contender: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """What a contender did on fresh seeds; None where it was not confirmed, and of older boards."""
+    found: Mapping[str, Any] | None = contender.get("fresh") if contender else None
+    return found
+
+
+def searched_seeds(contender: Mapping[str, Any]) -> int:
+    """On how many seeds the search ran a setting; an older board names the one."""
+    return len(contender.get("seeds", ["seed"]))
+
+
+def seeds(n: int, kind: str = "") -> str:
+    """`1 seed`, `3 fresh seeds`."""
+    return f"{n} {kind}seed{'' if n == 1 else 's'}"
+
+
+def ordinal(n: int) -> str:
+    """`1st`, `2nd`, `11th`."""
+    return f"{n}{'th' if n % 100 in (11, 12, 13) else {1: 'st', 2: 'nd', 3: 'rd'}.get(n % 10, 'th')}"
 
 
 def score(board: Board, value: float) -> str:

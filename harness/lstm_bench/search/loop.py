@@ -1,122 +1,308 @@
-"""Ask, run, tell; then confirm. Both yield what happens, so that tracking and screens are the caller's loop."""
+"""Ask, run, tell: a study's trials, from wherever it stands to as many as were asked for."""
 
 import math
-from collections.abc import Generator
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
-import optuna
-from optuna.distributions import BaseDistribution
 from optuna.trial import TrialState
 
-from lstm_bench.pool import Ended, Event, Heard, Job, Pool
-from lstm_bench.record.files import Results, StudyFiles, TrialLine, new_run_id
-from lstm_bench.result import RunResult, Status
-from lstm_bench.search.study import StudySpec
-from lstm_bench.task import Goal
+from lstm_bench.errors import BenchError
+from lstm_bench.pool import Ended, Event, Heard, Pool, Started
+from lstm_bench.record.files import Results
+from lstm_bench.record.index import Index
+from lstm_bench.record.ledger import Ledger
+from lstm_bench.record.run import new_run_id
+from lstm_bench.record.study import RunLine, Trial
+from lstm_bench.result import Reading, RunResult, Status
+from lstm_bench.search import measures
+from lstm_bench.search.asker import Asker, optuna_state
+from lstm_bench.search.job import TrialJob
+from lstm_bench.search.judge import Curve, Judge, Rivals, longest
+from lstm_bench.search.methods import make_pruner
+from lstm_bench.search.study import Question
+from lstm_bench.spec import fingerprint
+
+MANY = 100  # events
 
 
-@dataclass(frozen=True, slots=True)
-class TrialJob(Job):
-    """A run of a study.
+@dataclass(slots=True)
+class _Going:
+    """A trial that goes on: one run at a time, seed after seed."""
 
-    Attributes:
-        purpose: `search` or `confirm`.
-        number: the trial's number in the journal.
-        settings: the values that the search chose, by path.
+    settings: Mapping[str, Any]
+    curve: Curve
+    rivals: Rivals  # what it may know of the others
+    objectives: list[float] = field(default_factory=list)  # of its seeds that are done
+
+
+class Search:
+    """A study's search: `events` runs it, the rest answers what happens. Diagram: CONTRIBUTING.md.
+
+    Args:
+        question: what is asked.
+        facts: beneath every run of the study, see `execute.facts`.
+        pool: where runs execute.
+        results: where their files lie.
+        ledger: the study's runs so far.
+        force: run settings again that are known already.
     """
 
-    purpose: str = "search"
-    number: int = 0
-    settings: tuple[tuple[str, Any], ...] = ()
-
-
-def search(
-    spec: StudySpec,
-    study: optuna.Study,
-    distributions: dict[str, BaseDistribution],
-    goal: Goal,
-    pool: Pool,
-    results: Results,
-    files: StudyFiles,
-) -> Generator[Event, None, None]:
-    """Run trials until the study has as many as were asked for, and yield what happens.
-
-    The verdict on a reading reaches its run during the next window, so a pruned run ends within one evaluation.
-    """
-    trials: dict[str, optuna.Trial] = {}
-    done = len(files.searched)
-
-    def next_job() -> TrialJob | None:
-        if done + len(trials) >= spec.budget.trials:
-            return None
-        trial = study.ask(distributions)
-        path = results.run(new_run_id(spec.base.task)).path
-        trials[path.name] = trial
-        settings = tuple(trial.params.items())
-        run = spec.base.with_values(trial.params)
-        return TrialJob(run, path, number=trial.number, settings=settings)
-
-    for event in pool.run(next_job):
-        match event:
-            case Heard(job, reading):
-                score = reading.metrics[f"valid/{goal.metric}"]
-                trial = trials[job.run_id]
-                if math.isfinite(score):
-                    trial.report(goal.objective(score), reading.step)
-                    if trial.should_prune():
-                        pool.stop(job.run_id, Status.PRUNED)
-            case Ended(job, result):
-                trial = trials.pop(job.run_id)
-                line = _line(job, result, goal)
-                files.add_trial(line)
-                study.tell(trial, line.objective, state=_state(result.status))
-                done += result.status.counts
-        yield event
-
-
-def confirm(
-    spec: StudySpec, best: TrialLine, goal: Goal, pool: Pool, results: Results, files: StudyFiles
-) -> Generator[Event, None, None]:
-    """Run the best setting on the fresh seeds that it has not had, testing each, and yield what happens."""
-    had = {line.seed for line in files.confirmed(best.number)}
-    seeds = [seed for seed in spec.fresh_seeds if seed not in had]
-    setting = spec.base.with_values({**best.settings, **spec.confirm})
-
-    def next_job() -> TrialJob | None:
-        if not seeds:
-            return None
-        run = setting.with_values({"seed": seeds.pop(0)})
-        path = results.run(new_run_id(spec.base.task)).path
-        return TrialJob(
-            run, path, test=True, purpose="confirm", number=best.number, settings=tuple(best.settings.items())
+    def __init__(
+        self,
+        question: Question,
+        facts: Mapping[str, str],
+        pool: Pool,
+        results: Results,
+        ledger: Ledger,
+        *,
+        force: bool = False,
+    ) -> None:
+        self._question, self._facts, self._pool, self._results, self._ledger = question, facts, pool, results, ledger
+        self._asker = Asker(question, results, ledger)
+        self._span = longest(question.base.train.steps, question.space.distributions.get("train.steps"))
+        self._judge = Judge(
+            ledger.files.name,
+            maximize=question.goal.search_maximizes,
+            make_pruner=partial(
+                make_pruner,
+                question.pruner,
+                steps=self._span * question.budget.seeds,
+                eval_every=question.base.train.eval_every,
+                prune_after=question.budget.prune_after,
+            ),
+            lanes=question.workers or 1,
         )
+        # A timing is measured again; a deterministic study must not depend on what other studies have left.
+        again = force or question.workers is not None or measures.are_timed(question.objectives)
+        self._index = None if again else Index(results)
+        self._trials = question.trials
+        self._going: dict[int, _Going] = {}
+        self._next_seeds: deque[TrialJob] = deque()
+        self._untold = set(self._asker.untold)
+        self._told = 0  # every trial below this number is told, in a deterministic study
+        self._rivals = [Rivals(question.goal.search_maximizes)]  # after each trial that was told
+        self._failures = 0  # in a row
+        self._closing: str | None = None  # why no more runs are wanted
+        self._failed: BenchError | None = None
+        self._happened: deque[Event] = deque()  # what is to be yielded of runs that nobody executes
+        for trial in ledger.trials:
+            if trial.done:
+                self._recall(trial)
 
-    for event in pool.run(next_job):
-        if isinstance(event, Ended):
-            files.add_trial(_line(event.job, event.result, goal))
-        yield event
+    def events(self) -> Generator[Event, None, None]:
+        """Run trials until the study has what was asked for, and yield what happens.
 
+        Raises:
+            BenchError: too many trials failed in a row; those that went on then wait to be taken up again.
+        """
+        try:
+            while True:
+                for event in self._pool.run(self._next_job):
+                    match event:
+                        case Heard(TrialJob() as job, reading):
+                            self._heard(job, reading)
+                        case Ended(TrialJob() as job, result):
+                            self._ended(job, result)
+                    yield event
+                    yield from self._known_runs()
+                if not self._happened:
+                    break
+                yield from self._known_runs()
+            self._tell_up_to(max(self._untold, default=0))
+        finally:  # whatever happened, nothing is left running in the journal
+            for number in [*self._going, *self._untold]:
+                self._asker.set_aside(number)
+        if self._failed:
+            raise self._failed
 
-def _line(job: Job, result: RunResult, goal: Goal) -> TrialLine:
-    assert isinstance(job, TrialJob), "the pool gives back the jobs it was given"
-    score = result.metrics.get(f"best/{goal.metric}")
-    sequences = result.metrics.get("target/sequences") if result.status is Status.SOLVED else None
-    complete = result.status.complete and score is not None
-    return TrialLine(
-        run=job.run_id,
-        purpose=job.purpose,
-        number=job.number,
-        seed=job.spec.seed,
-        status=result.status,
-        settings=dict(job.settings),
-        score=score,
-        objective=goal.objective(score, sequences) if complete and score is not None else None,
-    )
+    def _known_runs(self) -> Iterator[Event]:
+        while self._happened:
+            yield self._happened.popleft()
 
+    def _next_job(self) -> TrialJob | None:
+        """What to start in a free slot: a trial's next seed, a trial to take up again, a new one, or nothing now."""
+        while len(self._happened) < MANY:  # else let the caller see them first
+            if self._next_seeds:
+                job = self._next_seeds.popleft()
+            elif self._may_ask():
+                job = self._begin(*self._asker.ask())
+            else:
+                return None
+            if not job.reused:
+                return job
+            self._take_known(job)
+        return None
 
-def _state(status: Status) -> TrialState:
-    """What Optuna calls it."""
-    if status.complete:
-        return TrialState.COMPLETE
-    return TrialState.PRUNED if status is Status.PRUNED else TrialState.FAIL
+    def _may_ask(self) -> bool:
+        self._look_at_the_clock()
+        if self._closing or self._ledger.done + len(self._going) >= self._trials:
+            return False
+        workers = self._question.workers
+        return workers is None or self._tell_up_to(self._asker.next_number - workers)
+
+    def _look_at_the_clock(self) -> None:
+        minutes = self._question.budget.minutes
+        if minutes is not None and self._ledger.clock >= 60 * minutes:
+            self._closing = "the study's minutes are used"
+
+    def _begin(self, number: int, settings: Mapping[str, Any]) -> TrialJob:
+        """The first run of a trial, or the one that it had come to when it was killed."""
+        self._judge.begin(number)
+        going = self._going[number] = _Going(settings, Curve(self._span), self._known_to(number))
+        for line in self._ledger.trial(number).runs if number in self._ledger else ():
+            if line.objective is not None:
+                self._retell(number, line)
+                going.objectives.append(line.objective)
+        return self._job(number)
+
+    def _known_to(self, number: int) -> Rivals:
+        """What a trial may know of the others: all that is told, or what was when it was asked."""
+        workers = self._question.workers
+        return self._rivals[-1 if workers is None else max(0, number - workers + 1)]
+
+    def _job(self, number: int) -> TrialJob:
+        """The run of a trial's next seed; a known one where there is one."""
+        going = self._going[number]
+        spec = self._question.run_spec(going.settings, self._question.seeds[len(going.objectives)])
+        mark = fingerprint(spec, self._facts)
+        begun = self._ledger.lines.get(("search", number, spec.seed))
+        known = self._index.find(mark, spec.seed) if self._index and not begun else None
+        run = begun.run if begun else known or new_run_id(spec.task)
+        job = TrialJob(
+            spec,
+            self._results.run(run).path,
+            waits=self._question.workers is not None,
+            fingerprint=mark,
+            number=number,
+            settings=going.settings,
+            again=begun is not None,
+            reused=begun.reused if begun else known is not None,
+        )
+        self._ledger.write(job.begun())
+        return job
+
+    def _take_known(self, job: TrialJob) -> None:
+        """Let a known run happen again, without executing it."""
+        files = self._results.run(job.run_id)
+        readings, result = files.readings, files.result
+        assert result is not None, "the index gives complete runs alone"
+        for reading in readings:
+            self._point(job, reading)
+        self._ended(job, result)
+        self._happened += [Started(job), *(Heard(job, reading) for reading in readings), Ended(job, result)]
+
+    def _heard(self, job: TrialJob, reading: Reading) -> None:
+        """Judge a reading. The verdict reaches its run during the next window, or is waited for."""
+        lost = self._point(job, reading)
+        self._look_at_the_clock()
+        if self._closing:
+            self._pool.stop(job.run_id, Status.KILLED, self._closing)
+        elif lost and self._question.budget.prune_after <= reading.step < job.spec.train.steps:
+            self._pool.stop(job.run_id, Status.PRUNED)
+        elif job.waits:
+            self._pool.go_on(job.run_id)
+
+    def _point(self, job: TrialJob, reading: Reading) -> bool:
+        """Take a reading into its trial's curve, and show Optuna. Returns whether the pruner has seen enough."""
+        point = self._curve_point(job.number, job.spec.seed, reading)
+        if point is None:
+            return False
+        self._asker.report(job.number, *point)
+        return self._judge.heard(job.number, *point, since=self._going[job.number].curve.start_of(point[0]))
+
+    def _curve_point(self, number: int, seed: int, reading: Reading) -> tuple[int, float] | None:
+        goal = self._question.goal
+        score = reading.metrics[f"valid/{goal.metric}"]
+        if not math.isfinite(score):
+            return None
+        return self._going[number].curve.point(seed - self._question.base.seed, reading.step, goal.objective(score))
+
+    def _retell(self, number: int, line: RunLine) -> None:
+        """Let the judge hear a run that is over."""
+        for reading in self._results.run(line.run).readings:
+            point = self._curve_point(number, line.seed, reading)
+            if point:
+                self._judge.heard(number, *point, since=self._going[number].curve.start_of(point[0]))
+
+    def _ended(self, job: TrialJob, result: RunResult) -> None:
+        """Put down how a run ended; go on with the trial's next seed, or end the trial."""
+        line, going = job.ended(result, self._question), self._going[job.number]
+        if line.objective is not None:
+            going.objectives.append(line.objective)
+            if self._index and not job.reused:
+                self._index.add(job.fingerprint, job.spec.seed, job.run_id)
+        trial_status = self._trial_status(going, line)
+        self._ledger.write(replace(line, trial_status=trial_status))
+        if trial_status:
+            self._end_trial(job.number, result)
+        elif result.status is Status.KILLED or self._closing:
+            del self._going[job.number]
+            self._asker.put_back(job.number)
+        else:
+            self._next_seeds.append(self._job(job.number))
+
+    def _trial_status(self, going: _Going, line: RunLine) -> Status | None:
+        """How a trial stands after a run of it: None where its next seed is due, or the run is to be taken up."""
+        if line.status is Status.KILLED:
+            return None
+        seeds = self._question.budget.seeds
+        if line.objective is None or len(going.objectives) == seeds:
+            return line.status
+        return Status.PRUNED if going.rivals.beat(going.objectives, seeds) else None
+
+    def _end_trial(self, number: int, result: RunResult) -> None:
+        trial = self._ledger.trial(number)
+        del self._going[number]
+        self._judge.end(number, optuna_state(trial), trial.objective)
+        self._untold.add(number)
+        if self._question.workers is None:
+            self._tell(number)
+        self._count_failures(trial, result)
+
+    def _tell(self, number: int) -> None:
+        trial = self._ledger.trial(number)
+        self._untold.discard(number)
+        self._asker.tell(trial)
+        self._learn(trial)
+
+    def _learn(self, trial: Trial) -> None:
+        """What other settings may know of a trial that was told."""
+        complete = trial.objective is not None and self._question.budget.seeds > 1
+        found = [line.objective for line in trial.runs if line.objective is not None]
+        self._rivals.append(self._rivals[-1].joined_by(found) if complete else self._rivals[-1])
+
+    def _tell_up_to(self, last: int) -> bool:
+        """Tell, in order, the trials up to the one numbered `last`; False where one of them has not ended."""
+        while self._told <= last:
+            if self._told in self._ledger and not self._ledger.trial(self._told).done:
+                return False
+            if self._told in self._untold:
+                self._tell(self._told)
+            self._told += 1
+        return True
+
+    def _count_failures(self, trial: Trial, result: RunResult) -> None:
+        self._failures = self._failures + 1 if optuna_state(trial) is TrialState.FAIL else 0
+        most = self._question.budget.max_failures
+        if self._failures > most and not self._failed:
+            why = f"{trial.status}" + (f" ({result.reason})" if result.reason else "")
+            self._closing = "too many trials failed in a row"
+            self._failed = BenchError(
+                f"study {self._ledger.files.name}: {self._failures} trials in a row failed, the last one {why}; "
+                f"that is more than --max-failures {most}. What is done is kept"
+            )
+
+    def _recall(self, trial: Trial) -> None:
+        """Let the judge know a trial of an earlier start, as it knew it then."""
+        self._judge.begin(trial.number)
+        self._going[trial.number] = _Going(trial.settings, Curve(self._span), self._rivals[-1])
+        for line in trial.runs:
+            self._retell(trial.number, line)
+        del self._going[trial.number]
+        self._judge.end(trial.number, optuna_state(trial), trial.objective)
+        if trial.number not in self._untold:
+            self._learn(trial)
+            self._told = trial.number + 1

@@ -1,94 +1,164 @@
-"""A study: what is asked, and the place in Optuna's journal that remembers what was told."""
+"""A study: what is asked, checked; and the files that are this question's."""
 
-import contextlib
-import hashlib
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import count
 from typing import Any
 
-import optuna
 import tomli_w
-from optuna.pruners import MedianPruner
-from optuna.samplers import TPESampler
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
-from optuna.trial import TrialState
 
 from lstm_bench.errors import UsageError
-from lstm_bench.execute import resolve
-from lstm_bench.record.files import SCHEMA, Results, StudyFiles
+from lstm_bench.execute import resolve, spec_of
+from lstm_bench.record.disk import SCHEMA
+from lstm_bench.record.files import Results
+from lstm_bench.record.study import StudyFiles
+from lstm_bench.search.measures import check_objectives
+from lstm_bench.search.methods import Method, make_pruner, refuse
+from lstm_bench.search.space import DEFAULT, Space
 from lstm_bench.spec import RunSpec, Value, checked
-from lstm_bench.suites import Budget
-from lstm_bench.task import Goal
+from lstm_bench.suites import Budget, Strategy, StudyTable
+from lstm_bench.task import Goal, Task
 
-STARTUP_TRIALS = 4  # drawn at random before the sampler learns, and finished before the pruner judges
+TRIALS = 12  # of a study that is given neither a number nor minutes
 FRESH_SEEDS_FROM = 1000  # seeds that confirm begin here, above the search's
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+MAY_CHANGE = {"trials", "minutes", "confirm_seeds", "confirm_top", "run_timeout", "max_failures", "schema"}
 
 
 @dataclass(frozen=True, slots=True)
-class StudySpec:
-    """What is asked of a study.
+class Question:
+    """A study as it is asked, checked: nothing in it can be refused later but its data.
 
     Attributes:
-        base: resolved; the space's values are put into it. Its seed is the search's.
-        space: by dotted path, see `search.space`.
-        budget: how much it may spend, and where.
+        base: resolved; the space's values are put into it. Its seed is the first of the search's.
+        task: the task that it names.
+        space: what is searched.
+        budget: how much it may spend; its trials are written out.
+        strategy: how it searches.
         confirm: values by dotted path that the confirming runs have instead, such as more steps: a search may be
             cheaper than what it is for.
+        given: the space as it was given.
+        workers: runs at once, where the study is deterministic and they belong to the question.
     """
 
     base: RunSpec
-    space: Mapping[str, Any]
+    task: Task
+    space: Space
     budget: Budget
+    strategy: Strategy
     confirm: Mapping[str, Value]
+    given: Mapping[str, Any]
+    workers: int | None
 
     @classmethod
-    def from_dict(
-        cls,
-        base: RunSpec,
-        budget: Mapping[str, Any],
-        space: Mapping[str, Any],
-        confirm: Mapping[str, Value],
-    ) -> "StudySpec":
-        """The study of a resolved base.
+    def of(cls, table: StudyTable, settings: Mapping[str, Value], *, workers: int = 1) -> "Question":
+        """The question of a file's table, with the settings of `--set` on top.
 
         Raises:
-            UsageError: an unknown key in the budget or in confirm, or a value of the wrong type or range.
+            UsageError: something in it does not exist or cannot be.
         """
-        resolve(base.with_values(confirm))
-        if "seed" in confirm:
+        base, task = spec_of(table.run, settings)
+        budget, strategy = checked(Budget, table.budget, ""), checked(Strategy, table.strategy, "")
+        if budget.trials is None and budget.minutes is None:
+            budget = replace(budget, trials=TRIALS)
+        given = table.search or DEFAULT
+        space = Space.of(given, base)
+        _check_seeds(base, budget, table.confirm)
+        resolve(base.with_values(table.confirm))
+        check_objectives(strategy.objectives, task.goal, base.device)
+        if strategy.deterministic and budget.minutes is not None:
             raise UsageError(
-                "seed in confirm: the fresh seeds are the harness's to choose; confirm_seeds says how many"
+                "--deterministic with --minutes: how many trials fit into a time is not repeatable; use --trials"
             )
-        if base.seed >= FRESH_SEEDS_FROM:
-            raise UsageError(f"seed = {base.seed}: expected below {FRESH_SEEDS_FROM}, where the fresh seeds begin")
-        return cls(base, space, checked(Budget, budget, ""), confirm)
+        strategy = replace(strategy, enqueue=[space.check(first) for first in strategy.enqueue])
+        asked = cls(
+            base, task, space, budget, strategy, table.confirm, given, workers if strategy.deterministic else None
+        )
+        refuse(asked.sampler, asked.pruner, space, objectives=max(1, len(strategy.objectives)))
+        make_pruner(asked.pruner, base.train.steps * budget.seeds, base.train.eval_every, budget.prune_after)
+        return asked
+
+    @property
+    def goal(self) -> Goal:
+        """The task's."""
+        return self.task.goal
+
+    @property
+    def sampler(self) -> Method:
+        """The sampler that is asked for."""
+        return Method.parse(self.strategy.sampler, "sampler")
+
+    @property
+    def pruner(self) -> Method:
+        """The pruner that is asked for."""
+        return Method.parse(self.strategy.pruner, "pruner")
+
+    @property
+    def objectives(self) -> list[str]:
+        """What is to be good, by metric; at least the goal's."""
+        return self.strategy.objectives or [f"valid/{self.goal.metric}"]
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds on which each setting of the search is run."""
+        return [self.base.seed + k for k in range(self.budget.seeds)]
 
     @property
     def fresh_seeds(self) -> list[int]:
         """The seeds that confirm; the search has none of them."""
         return [FRESH_SEEDS_FROM + k for k in range(self.budget.confirm_seeds)]
 
+    @property
+    def trials(self) -> float:
+        """How many trials there may be: infinite where the minutes alone say, no more than a grid has cells."""
+        cells = self.space.cells() if self.sampler.name == "grid" else None
+        return min(self.budget.trials or float("inf"), cells or float("inf"))
+
+    def run_spec(self, settings: Mapping[str, Any], seed: int) -> RunSpec:
+        """The run of a setting on one of the search's seeds."""
+        return self.base.with_values({**settings, "seed": seed})
+
     def asked(self, facts: Mapping[str, str]) -> dict[str, Any]:
         """What is asked, whole, as plain tables; the facts are those beneath every run of the study."""
-        return {
+        asked = {
             "schema": SCHEMA,
             **asdict(self.budget),
+            **asdict(self.strategy),
+            "workers": self.workers,
             **self.base.to_dict(),
-            "search": dict(self.space),
+            "search": dict(self.given),
             "confirm": dict(self.confirm),
+            "goal": _stated(asdict(self.goal)),
             "facts": dict(facts),
         }
+        return _stated(asked)
 
     def to_toml(self, facts: Mapping[str, str]) -> str:
         """What `study.toml` says."""
         return tomli_w.dumps(self.asked(facts))
 
 
+def _stated(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what is None, which TOML cannot say."""
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _check_seeds(base: RunSpec, budget: Budget, confirm: Mapping[str, Value]) -> None:
+    """Refuse seeds that would meet the fresh ones."""
+    if "seed" in confirm:
+        raise UsageError("seed in confirm: the fresh seeds are the harness's to choose; confirm_seeds says how many")
+    if base.seed + budget.seeds > FRESH_SEEDS_FROM:
+        raise UsageError(
+            f"seed = {base.seed} with {budget.seeds} of them: expected below {FRESH_SEEDS_FROM}, "
+            "where the fresh seeds begin"
+        )
+
+
 def differences(asked: Mapping[str, Any], now: Mapping[str, Any], where: str = "") -> list[str]:
-    """The dotted paths at which two studies' questions differ; the number of trials may grow."""
+    """The dotted paths at which two studies' questions differ; what the budget allows may grow."""
     paths: list[str] = []
-    for key in sorted({*asked, *now} - {"trials", "confirm_seeds", "schema"}):
+    for key in sorted({*asked, *now} - MAY_CHANGE):
         one, other = asked.get(key), now.get(key)
         if isinstance(one, Mapping) and isinstance(other, Mapping) and where != "search.":
             paths += differences(one, other, f"{where}{key}.")
@@ -97,28 +167,32 @@ def differences(asked: Mapping[str, Any], now: Mapping[str, Any], where: str = "
     return paths
 
 
-def open_study(results: Results, files: StudyFiles, spec: StudySpec, goal: Goal) -> optuna.Study:
-    """The study in the journal, made if need be, with nothing left running in it.
+def place(results: Results, name: str | None, stem: str, asked: Mapping[str, Any]) -> StudyFiles:
+    """The study's files: those of the same question, or a name that is free.
 
-    The sampler's seed follows from the search's and from the trials told so far: a study that goes on with the
-    old seed would repeat its draws. The files are the truth: what the journal remembers of a study that they do
-    not know (its folder was deleted) is forgotten.
+    Raises:
+        UsageError: the user's name is another question's.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = JournalStorage(JournalFileBackend(str(results.journal)))
-    told = len(files.trials)
-    if not told:
-        with contextlib.suppress(KeyError):  # the usual case: the journal does not know it either
-            optuna.delete_study(study_name=files.name, storage=storage)
-    seed = hashlib.blake2b(f"{spec.base.seed}/{told}".encode(), digest_size=4).digest()
-    study = optuna.create_study(
-        storage=storage,
-        study_name=files.name,
-        direction="maximize" if goal.search_maximizes else "minimize",
-        sampler=TPESampler(n_startup_trials=STARTUP_TRIALS, seed=int.from_bytes(seed, "big")),
-        pruner=MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=spec.budget.prune_after),
-        load_if_exists=True,
-    )
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        study.tell(trial.number, state=TrialState.FAIL)
-    return study
+    for number in count(1):
+        files = results.study(name or (stem if number == 1 else f"{stem}-{number}"))
+        if not files.exists:
+            return files
+        differing = differences(files.asked, asked)
+        if not differing:
+            return files
+        if name:
+            raise UsageError(
+                f"study '{name}' asked something else ({', '.join(differing)} differ): choose another --name"
+            )
+    raise AssertionError("count does not end")
+
+
+def check_name(name: str) -> str:
+    """A study's name that is no path.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if not NAME.fullmatch(name):
+        raise UsageError(f"--name {name!r}: expected letters, digits, '.', '_' and '-', such as --name first")
+    return name

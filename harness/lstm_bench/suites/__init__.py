@@ -2,13 +2,13 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from lstm_bench.errors import UsageError, unknown
-from lstm_bench.spec import Count, Natural, RunSpec
+from lstm_bench.spec import Count, Natural, Positive, RunSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,14 +16,43 @@ class Budget:
     """How much a study may spend, and where: its keys in TOML.
 
     Attributes:
-        trials: in all, over all starts; every status but `killed` counts.
-        confirm_seeds: fresh seeds on which the best setting is run again.
-        prune_after: steps before which no trial is judged; the tasks that sit on a plateau at first need more.
+        trials: in all, over all starts; every status but `killed` counts. Without it 12, or what the minutes allow.
+        minutes: of searching, in all, over all starts; the runs that are going on then stop after one evaluation.
+        seeds: on which each setting of the search is run; it is judged by its mean over them.
+        confirm_seeds: fresh seeds on which the best settings are run again.
+        confirm_top: how many of the best settings are.
+        prune_after: steps before which no run is judged; the tasks that sit on a plateau at first need more.
+        run_timeout: seconds after which a run counts as hung.
+        max_failures: more failed trials in a row than these stop the study.
     """
 
-    trials: Count = 12
+    trials: Count | None = None
+    minutes: Positive | None = None
+    seeds: Count = 1
     confirm_seeds: Count = 3
+    confirm_top: Count = 1
     prune_after: Natural = 0
+    run_timeout: Positive | None = None
+    max_failures: Natural = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strategy:
+    """How a study searches: its keys in TOML.
+
+    Attributes:
+        sampler: its name, or a table of `name` and its options; see `search.methods`.
+        pruner: likewise.
+        objectives: metrics of a run to be good at together, `valid/<metric>` among them; none: the task's goal alone.
+        deterministic: each trial is asked and judged knowing exactly the trials up to W before it (W workers).
+        enqueue: settings to try first, by path; what they leave out is drawn.
+    """
+
+    sampler: str | dict[str, Any] = "tpe"
+    pruner: str | dict[str, Any] = "median"
+    objectives: list[str] = field(default_factory=list)
+    deterministic: bool = False
+    enqueue: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +62,20 @@ class StudyTable:
     Attributes:
         run: the tables of a run's spec.
         budget: values of `Budget`.
+        strategy: values of `Strategy`.
         search: the space; empty: the default one.
         confirm: values that the confirming runs have instead of the search's.
     """
 
     run: Mapping[str, Any]
     budget: Mapping[str, Any] = field(default_factory=dict)
+    strategy: Mapping[str, Any] = field(default_factory=dict)
     search: Mapping[str, Any] = field(default_factory=dict)
     confirm: Mapping[str, Any] = field(default_factory=dict)
+
+    def updated(self, *, budget: Mapping[str, Any], strategy: Mapping[str, Any]) -> "StudyTable":
+        """The same study with some values of its budget and strategy replaced."""
+        return replace(self, budget={**self.budget, **budget}, strategy={**self.strategy, **strategy})
 
 
 def suite_names() -> list[str]:
@@ -95,10 +130,16 @@ def _study(table: Any, path: Path) -> StudyTable:
     for name, given in paths.items():
         if not isinstance(given, dict):
             raise UsageError(f'{path}: {name} = {given!r}, expected a table of paths, such as "train.lr"')
-    budget = Budget.__dataclass_fields__
-    known = [*RunSpec.__dataclass_fields__, *budget, *paths]
+    budget, strategy = Budget.__dataclass_fields__, Strategy.__dataclass_fields__
+    known = [*RunSpec.__dataclass_fields__, *budget, *strategy, *paths]
     for key in table:
         if key not in known:
             raise unknown(f"key in {path}:", key, known)
-    run = {key: value for key, value in table.items() if key not in (*budget, *paths)}
-    return StudyTable(run, {key: table[key] for key in budget if key in table}, **paths)
+    return study_table(table)
+
+
+def study_table(table: Mapping[str, Any]) -> StudyTable:
+    """A study's tables, told apart by their keys; what has no place among them is left out."""
+    parts = (RunSpec.__dataclass_fields__, Budget.__dataclass_fields__, Strategy.__dataclass_fields__)
+    run, budget, strategy = ({key: value for key, value in table.items() if key in part} for part in parts)
+    return StudyTable(run, budget, strategy, table.get("search", {}), table.get("confirm", {}))

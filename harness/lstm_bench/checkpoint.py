@@ -1,0 +1,77 @@
+"""A run's state in a file, so that a run whose process died goes on where it was."""
+
+import copy
+import os
+import time
+import zipfile
+from collections.abc import Callable, Container
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lstm_bench.train import TrainState
+
+SHARE = 50  # times as long as the last save took, the next one waits: saving takes at most 2 % of the time
+
+
+class Checkpoint:
+    """The file of one run's state; the newest alone is kept.
+
+    Args:
+        path: of the file; it need not exist.
+        every: seconds from one save to the next, at least; 0 saves whenever it is offered a state.
+        clock: seconds from any origin.
+    """
+
+    def __init__(self, path: Path, every: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self.path, self.every, self._clock = path, every, clock
+        self._saved, self._pause = clock(), every
+
+    def offer(self, state: TrainState) -> None:
+        """Save the state if the last time was long enough ago."""
+        begun = self._clock()
+        if begun - self._saved < self._pause:
+            return
+        save(self.path, state.state_dict())
+        self._saved = self._clock()
+        self._pause = max(self.every, SHARE * (self._saved - begun)) if self.every else 0.0
+
+    def restore(self, state: TrainState, steps: Container[int]) -> None:
+        """Put the state where it was saved, if that is at one of these steps and can be trusted; else leave it.
+
+        A run that begins again gives the same results, only later: so nothing is mended here, and nothing raised.
+        """
+        if not self.path.exists():
+            return
+        before = copy.deepcopy(state.state_dict())
+        try:
+            values = load(self.path, state.device)
+            if values["counts"]["step"] in steps:
+                state.load_state_dict(values)
+        except Exception:  # noqa: BLE001  # torn, damaged, or of another version: torch raises whatever it stumbles over
+            state.load_state_dict(before)
+
+
+def save(path: Path, values: dict[str, Any]) -> None:
+    """Write tensors and plain values so that they are there whole or not at all: beside it first, then renamed."""
+    beside = path.with_name(path.name + ".new")
+    with beside.open("wb") as file:
+        torch.save(values, file)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def load(path: Path, device: torch.device) -> dict[str, Any]:
+    """What `save` wrote. Code in the file is refused, never run.
+
+    Raises:
+        Exception: the file is damaged or holds something else.
+    """
+    with zipfile.ZipFile(path) as archive:  # torch compares no checksums, and takes a flipped bit for a weight
+        damaged = archive.testzip()
+    if damaged:
+        raise zipfile.BadZipFile(f"{path}: {damaged} is damaged")
+    values: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    return values

@@ -1,0 +1,84 @@
+"""The command line. Nothing heavy is imported before a command needs it: `--help` answers at once."""
+
+import sys
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from lstm_bench.cli import runs, studies
+from lstm_bench.cli.options import ResultsOption
+from lstm_bench.errors import BenchError, UsageError, unknown
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Which LSTM setting learns this kind of sequence best, how sure are we, and what did it cost?",
+)
+INTERRUPTED = 130
+
+for command in (studies.bench, studies.search, studies.confirm, runs.run, studies.compare, runs.tasks, runs.ui):
+    app.command()(command)
+app.add_typer(studies.listing, name="studies")
+
+
+@app.callback()
+def root(context: typer.Context, results: ResultsOption = Path("results")) -> None:
+    """Options before the command."""
+    context.obj = results
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command; whatever goes wrong is one line and an exit code."""
+    sys.path.append(str(Path.cwd()))  # last: a user's own module:attr is found, and shadows nothing
+    sys.exit(_run(sys.argv[1:] if arguments is None else list(arguments)))
+
+
+def _run(arguments: list[str]) -> int:
+    command: Any = typer.main.get_command(app)
+    try:
+        code = command.main(arguments, prog_name="lstm-bench", standalone_mode=False)
+    except BenchError as error:
+        return _complain(str(error), error.exit_code)
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # not the command line's own
+            raise
+        return _complain(_misuse(error, arguments), UsageError.exit_code)
+    if code == INTERRUPTED:  # what the command line makes of a KeyboardInterrupt
+        return _complain("interrupted; what is done is kept, and the same command goes on with it", code)
+    return code if isinstance(code, int) else 0
+
+
+def _misuse(error: Any, arguments: list[str]) -> str:
+    """What the command line's parser found wrong, in one line, with the nearest right name and what is allowed."""
+    message = " ".join(error.format_message().split())
+    wrong = getattr(error, "option_name", None)
+    if wrong:
+        options = [option for parameter in error.ctx.command.params for option in parameter.opts]
+        return str(unknown("option", wrong, [option for option in options if option.startswith("--")]))
+    if message.startswith("No such command"):
+        return str(unknown("command", message.split("'")[1], error.ctx.command.commands))
+    option, _, expected = message.removeprefix("Invalid value for ").partition(": ")
+    found = _given(option.strip("'"), arguments)
+    if found is None:
+        return message
+    return f"{option} = '{found}': expected {expected.removeprefix('Input should be ').partition(', unable')[0]}"
+
+
+def _given(option: str, arguments: list[str]) -> str | None:
+    """What the user wrote after an option."""
+    for argument, after in pairwise([*arguments, ""]):
+        if argument == option:
+            return after
+        if argument.startswith(f"{option}="):
+            return argument.partition("=")[2]
+    return None
+
+
+def _complain(message: str, code: int) -> int:
+    print(f"lstm-bench: {message}", file=sys.stderr)
+    return code

@@ -1,0 +1,89 @@
+"""What several commands take, and where they put it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lstm_bench.errors import unknown
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lstm_bench.record.files import Results
+    from lstm_bench.spec import Value
+
+PORT = 5000
+
+TaskArgument = Annotated[str, typer.Argument(metavar="TASK", help="A task's name, or module:attr.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="K=V", help="One value, such as train.lr=3e-3. Repeatable."),
+]
+WorkersOption = Annotated[int | None, typer.Option("--workers", min=1, help="Runs at once. Default: one a core.")]
+ResultsOption = Annotated[
+    Path, typer.Option("--results", envvar="LSTM_BENCH_RESULTS", help="Where everything is kept.")
+]
+TimeoutOption = Annotated[
+    float | None, typer.Option("--run-timeout", min=0.1, help="Seconds after which a run counts as hung.")
+]
+
+
+def settings_of(settings: list[str] | None, seed: int | None) -> "dict[str, Value]":
+    """The values of `--set` and `--seed`."""
+    from lstm_bench.spec import parse_setting
+
+    parsed = dict(parse_setting(text) for text in settings or [])
+    return parsed | ({} if seed is None else {"seed": seed})
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """Those options that the user gave."""
+    return {name: value for name, value in values.items() if value not in (None, [], False)}
+
+
+def place(context: typer.Context) -> "Results":
+    """The results folder."""
+    from lstm_bench.record.files import Results
+
+    return Results(context.obj)
+
+
+def console() -> "Console":
+    """Where the answer is printed."""
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False)
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def board_of(results: "Results", name: str) -> "dict[str, Any]":
+    """The answer of a study.
+
+    Raises:
+        UsageError: there is no such study, or it has no answer yet.
+    """
+    board = results.study(name).board
+    if board is None:
+        raise unknown("study", name, [files.name for files in results.studies() if files.board])
+    return board
+
+
+def show(boards: "list[dict[str, Any]]", results: "Results", console: "Console", *, head: str = "task") -> None:
+    """The answers, what they advise, and where the rest is."""
+    from lstm_bench.report.table import tables
+
+    console.print()
+    console.print(tables(boards, console.width, head=head))
+    for board in boards:
+        for line in board.get("advice", ()):
+            console.print(f"{board['study']}: {line}", soft_wrap=True)
+    where = "" if str(results.root) == "results" else f"--results {results.root} "
+    way = "make ui" if not where else f"lstm-bench {where}ui"
+    console.print(f"\nResults: {results.root}/  Browse them: {way}", soft_wrap=True)

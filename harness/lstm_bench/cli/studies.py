@@ -1,0 +1,199 @@
+"""Commands about studies: search, confirm, compare, list."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lstm_bench.cli.options import (
+    PORT,
+    SetOption,
+    TimeoutOption,
+    WorkersOption,
+    board_of,
+    console,
+    cores,
+    given,
+    place,
+    settings_of,
+    show,
+)
+from lstm_bench.errors import UsageError, unknown
+
+if TYPE_CHECKING:
+    from lstm_bench.record.files import Results
+    from lstm_bench.record.study import StudyFiles
+
+listing = typer.Typer(help="List the studies there are, or show one.", invoke_without_command=True)
+
+
+def bench(
+    context: typer.Context,
+    suite: Annotated[str, typer.Argument(metavar="[SUITE]", help="A suite's name, or a file of one.")] = "quick",
+    workers: WorkersOption = None,
+) -> None:
+    """Run a suite: search each task, confirm the best setting on fresh seeds, print one table."""
+    from lstm_bench import suites
+    from lstm_bench.bench import run_study
+    from lstm_bench.record.disk import file_name
+    from lstm_bench.search.study import Question
+
+    results, screen, at_once = place(context), console(), workers or cores()
+    questions = [Question.of(table, {}, workers=at_once) for table in suites.read_suite(suite)]
+    boards = []
+    for question in questions:
+        stem = f"{Path(suite).stem}-{file_name(question.base.task)}"
+        boards.append(run_study(question, name=None, stem=stem, results=results, workers=at_once, console=screen))
+    show(boards, results, screen)
+
+
+def search(
+    context: typer.Context,
+    what: Annotated[str, typer.Argument(metavar="TASK|FILE.toml", help="A task, or a file of one study.")],
+    trials: Annotated[int | None, typer.Option(min=1, help="The study's total, over all its starts.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.01, help="Of searching, over all its starts.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Each setting is judged by its mean over as many.")] = None,
+    workers: WorkersOption = None,
+    name: Annotated[str | None, typer.Option(help="The study's name; the same name goes on with it.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="The search's first seed.")] = None,
+    settings: SetOption = None,
+    sampler: Annotated[str | None, typer.Option(help="Such as tpe, random, or tpe,n_startup_trials=8.")] = None,
+    pruner: Annotated[str | None, typer.Option(help="Such as median, asha, hyperband, none.")] = None,
+    objective: Annotated[list[str] | None, typer.Option(help="Be good at several. Repeatable.")] = None,
+    enqueue: Annotated[list[str] | None, typer.Option(metavar="K=V,K=V", help="A setting to try first.")] = None,
+    top: Annotated[int | None, typer.Option(min=1, help="How many of the best settings are confirmed.")] = None,
+    confirm_seeds: Annotated[int | None, typer.Option(min=1, help="Fresh seeds that confirm.")] = None,
+    run_timeout: TimeoutOption = None,
+    max_failures: Annotated[int | None, typer.Option(min=0, help="More in a row stop the study.")] = None,
+    deterministic: Annotated[bool, typer.Option("--deterministic", help="The same trials, run after run.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Run settings again that are known.")] = False,
+) -> None:
+    """Run one study: search, then confirm the best settings on fresh seeds."""
+    from lstm_bench import suites
+    from lstm_bench.bench import run_study
+    from lstm_bench.record.disk import file_name
+    from lstm_bench.search.study import Question, check_name
+
+    results, screen, at_once = place(context), console(), workers or cores()
+    path = Path(what)
+    table = suites.read_study(path) if path.suffix == ".toml" else suites.StudyTable({"task": what})
+    table = table.updated(
+        budget=given(
+            trials=trials,
+            minutes=minutes,
+            seeds=seeds,
+            confirm_seeds=confirm_seeds,
+            confirm_top=top,
+            run_timeout=run_timeout,
+            max_failures=max_failures,
+        ),
+        strategy=given(
+            sampler=sampler,
+            pruner=pruner,
+            objectives=objective,
+            enqueue=[_setting(text) for text in enqueue or []],
+            deterministic=deterministic,
+        ),
+    )
+    stem = path.stem if path.suffix == ".toml" else file_name(what)
+    question = Question.of(table, settings_of(settings, seed), workers=at_once)
+    board = run_study(
+        question,
+        name=name and check_name(name),
+        stem=stem,
+        results=results,
+        workers=at_once,
+        console=screen,
+        force=force,
+    )
+    show([board], results, screen)
+
+
+def _setting(text: str) -> "dict[str, object]":
+    """`train.lr=0.01,model.hidden=32` as settings by path."""
+    from lstm_bench.spec import parse_setting
+
+    return dict(parse_setting(part) for part in text.split(","))
+
+
+def confirm(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="STUDY", help="A study, by name.")],
+    top: Annotated[int | None, typer.Option(min=1, help="How many of its best settings.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Fresh seeds in all.")] = None,
+    workers: WorkersOption = None,
+) -> None:
+    """Run a study's best settings again on fresh seeds, paired: what the search saw, and what holds."""
+    from lstm_bench.bench import run_study
+    from lstm_bench.search.study import Question
+    from lstm_bench.suites import study_table
+
+    results, screen = place(context), console()
+    asked = _study(results, name).asked
+    table = study_table(asked).updated(budget=given(confirm_top=top, confirm_seeds=seeds), strategy={})
+    at_once = workers or cores()
+    question = Question.of(table, {}, workers=asked.get("workers", at_once))
+    board = run_study(
+        question, name=name, stem=name, results=results, workers=at_once, console=screen, search=False
+    )
+    show([board], results, screen)
+
+
+def compare(
+    context: typer.Context,
+    names: Annotated[list[str], typer.Argument(metavar="A B", help="Studies, by name.")],
+) -> None:
+    """Set studies side by side."""
+    from lstm_bench.report.table import tables
+
+    if len(names) < 2:
+        raise UsageError(f"compare {names[0]}: expected two studies or more; `lstm-bench studies` lists them")
+    results, screen = place(context), console()
+    boards = [board_of(results, name) for name in names]
+    screen.print(tables(boards, screen.width, head="study"))
+    from lstm_bench.record.mlflow import compare_path
+
+    path = compare_path(results, {board["study"]: board["task"] for board in boards})
+    screen.print(f"\nIn MLflow, while `make ui` runs: http://127.0.0.1:{PORT}{path}", soft_wrap=True)
+
+
+@listing.callback()
+def studies(context: typer.Context) -> None:
+    """List the studies there are, or show one."""
+    if context.invoked_subcommand:
+        return
+    from lstm_bench.report.listing import studies_table
+
+    results, screen = place(context), console()
+    table = studies_table(results)
+    if table.row_count:
+        screen.print(table)
+    else:
+        screen.print(f"no studies in {results.root} yet: `lstm-bench search adding` makes one")
+
+
+@listing.command("show")
+def show_study(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A study, by name.")],
+) -> None:
+    """Show a study: what was asked, its trials, its answer so far."""
+    from lstm_bench.analysis.board import goal_asked, make_board
+    from lstm_bench.report.listing import asked_lines, trials_table
+
+    results, screen = place(context), console()
+    files = _study(results, name)
+    for line in asked_lines(files.asked):
+        screen.print(line, soft_wrap=True)
+    goal = goal_asked(files.asked)
+    screen.print(trials_table(files, goal))
+    show([make_board(results, files, goal)], results, screen, head="study")
+
+
+def _study(results: "Results", name: str) -> "StudyFiles":
+    from lstm_bench.search.study import NAME
+
+    files = results.study(name)
+    if not NAME.fullmatch(name) or not files.exists:
+        raise unknown("study", name, [files.name for files in results.studies()])
+    return files

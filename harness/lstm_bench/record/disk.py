@@ -1,0 +1,59 @@
+"""How the files of a results folder are written and read: whole or not at all, line by line, never glued."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+SCHEMA = 1  # of every file of a results folder; raised when a reader of the old ones would misread the new
+
+
+def as_json(values: Mapping[str, Any]) -> str:
+    """Readable JSON with a last newline."""
+    return json.dumps(values, indent=2) + "\n"
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that it is there whole or not at all: beside it first, then renamed."""
+    beside = path.with_name(path.name + ".new")
+    with beside.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def read_whole(path: Path) -> dict[str, Any] | None:
+    """A JSON file that `write_whole` wrote, or None while there is none."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    return found
+
+
+def append_line(path: Path, values: Mapping[str, Any]) -> None:
+    """Append one JSON line; a torn line before it (a killed writer's) is closed off, not glued to."""
+    with path.open("ab+") as file:
+        if file.tell() and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n":
+            file.write(b"\n")
+        file.write(json.dumps(values).encode() + b"\n")
+
+
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The whole lines of a JSON lines file; torn ones are passed over. Nothing where there is no file."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return
+    for line in lines:
+        try:
+            yield json.loads(line)
+        except ValueError:
+            continue
+
+
+def file_name(task: str) -> str:
+    """A task's name as a part of a path: `mymodule:MyTask` as `mymodule.MyTask`."""
+    return task.replace(":", ".").replace("/", ".")

@@ -1,0 +1,103 @@
+"""The files of one run: what was to be run, where, each reading, how it ended."""
+
+import json
+import secrets
+import time
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from lstm_bench.record.disk import SCHEMA, append_line, as_json, file_name, read_lines, read_whole, write_whole
+from lstm_bench.result import Reading, RunResult
+from lstm_bench.spec import RunSpec
+
+
+def new_run_id(task: str) -> str:
+    """A run id that no other run has, speaking and sorted by time: `20261124-131850-adding-3f9c01e2`."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{file_name(task)}-{secrets.token_hex(4)}"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFiles:
+    """One run's folder. The run's own process writes it; anyone reads it."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self.path.name
+
+    def lock(self) -> FileLock:
+        """Held by the run's process while it lives; the kernel lets go of it when that ends, however it does."""
+        return FileLock(self.path / "lock")
+
+    @property
+    def checkpoint(self) -> Path:
+        """The state to go on from; there while the run has not ended."""
+        return self.path / "checkpoint.pt"
+
+    def begin(self, spec: RunSpec, machine: Mapping[str, Any]) -> None:
+        """Make the folder, with what is to be run and where; what an earlier process of this run wrote stays.
+
+        Raises:
+            FileExistsError: the folder is another run's.
+        """
+        asked, place = self.path / "spec.toml", self.path / "machine.json"
+        if asked.exists() and self.spec != spec:
+            raise FileExistsError(f"{self.path} holds a run of another spec: expected the same, or a folder of its own")
+        self.path.mkdir(parents=True, exist_ok=True)
+        if not asked.exists():
+            write_whole(asked, spec.to_toml())
+        if not place.exists():
+            write_whole(place, as_json({"schema": SCHEMA, **machine}))
+
+    def reopen(self) -> None:
+        """Forget how an earlier process of this run ended: the run goes on."""
+        (self.path / "result.json").unlink(missing_ok=True)
+
+    def log(self, reading: Reading) -> None:
+        """Append a reading; it is in the file when this returns."""
+        append_line(self.path / "readings.jsonl", reading.to_dict())
+
+    def cut(self, kept: Sequence[Reading]) -> None:
+        """Leave these readings alone in the file: what came after a checkpoint comes once more."""
+        path = self.path / "readings.jsonl"
+        if path.exists():
+            write_whole(path, "".join(json.dumps(reading.to_dict()) + "\n" for reading in kept))
+
+    def end(self, result: RunResult) -> None:
+        """Write how the run ended. A killed one keeps its checkpoint: it is taken up again."""
+        write_whole(self.path / "result.json", as_json({"schema": SCHEMA, **result.to_dict()}))
+        if result.status.counts:
+            for path in self.path.glob(f"{self.checkpoint.name}*"):  # a half-written one, too
+                path.unlink(missing_ok=True)
+
+    @property
+    def spec(self) -> RunSpec:
+        """What was run."""
+        return RunSpec.from_dict(tomllib.loads((self.path / "spec.toml").read_text()))
+
+    @property
+    def machine(self) -> dict[str, Any]:
+        """Where it ran."""
+        found: dict[str, Any] = json.loads((self.path / "machine.json").read_text())
+        return found
+
+    @property
+    def readings(self) -> list[Reading]:
+        """Every whole line of readings; a torn last one is left out."""
+        return [Reading(**line) for line in read_lines(self.path / "readings.jsonl")]
+
+    @property
+    def result(self) -> RunResult | None:
+        """How it ended, or None while it has not."""
+        values = read_whole(self.path / "result.json")
+        if values is None:
+            return None
+        del values["schema"]
+        return RunResult.from_dict(values)

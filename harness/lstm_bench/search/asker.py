@@ -1,0 +1,156 @@
+"""Optuna's side of a study: proposes settings, and remembers what it was told, in the journal.
+
+The journal follows the study's own files: what they say is told to it again where a kill came in between. A trial
+that was killed waits there (WAITING) until it is asked for again, under its own number and with its own settings.
+"""
+
+import contextlib
+from typing import Any
+
+import optuna
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from lstm_bench.analysis.front import maximizes
+from lstm_bench.record.files import Results
+from lstm_bench.record.ledger import Ledger
+from lstm_bench.record.study import Trial
+from lstm_bench.result import Status
+from lstm_bench.search.journal import open_journal
+from lstm_bench.search.methods import make_sampler
+from lstm_bench.search.study import Question
+
+
+class Asker:
+    """Asks Optuna for settings and tells it what became of them.
+
+    Args:
+        question: the study's.
+        results: where the journal is.
+        ledger: the study's runs. Where it has none, what the journal knows of such a study is forgotten: its folder
+            was deleted, or its first start was killed before a run began.
+
+    Attributes:
+        untold: the trials that are done and that Optuna does not know of, by number.
+    """
+
+    def __init__(self, question: Question, results: Results, ledger: Ledger) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._question = question
+        self._storage = open_journal(results.journal)
+        name = ledger.files.name
+        if not ledger.lines:
+            with contextlib.suppress(KeyError):  # the usual case: the journal does not know it either
+                optuna.delete_study(study_name=name, storage=self._storage)
+        self._study = optuna.create_study(
+            storage=self._storage, study_name=name, directions=_directions(question), load_if_exists=True
+        )
+        self._running: dict[int, optuna.Trial] = {}
+        self._reported: dict[int, set[int]] = {}
+        if not self._study.get_trials(deepcopy=False):
+            self._begin(ledger)
+        self.untold: list[int] = []
+        self._waiting: list[int] = []
+        for trial in self._study.get_trials(deepcopy=False):
+            if not trial.state.is_finished():
+                self._take_over(trial, done=trial.number in ledger and ledger.trial(trial.number).done)
+        self._next = len(self._study.get_trials(deepcopy=False))
+
+    def _begin(self, ledger: Ledger) -> None:
+        """Put into a study that the journal does not have what is known of it: its trials, or where it should begin."""
+        for number in range(1 + max((trial.number for trial in ledger.trials), default=-1)):
+            self._study.add_trial(self._remembered(ledger.trial(number)) if number in ledger else _to_be_drawn({}))
+        if not ledger.lines:
+            for settings in self._question.strategy.enqueue:
+                self._study.enqueue_trial(settings)
+
+    def _remembered(self, trial: Trial) -> FrozenTrial:
+        """A trial as the files know it; one that is not done is to be asked for again."""
+        if not trial.done:
+            return _to_be_drawn(trial.settings)
+        distributions = {path: self._question.space.distributions[path] for path in trial.settings}
+        return create_trial(
+            state=optuna_state(trial),
+            values=self._values(trial),
+            params=dict(trial.settings),
+            distributions=distributions,
+        )
+
+    def _take_over(self, trial: FrozenTrial, *, done: bool) -> None:
+        """Nothing runs when a start begins: what the last one left is told, or waits to be asked for again."""
+        if done:
+            self.untold.append(trial.number)
+            return
+        if trial.state is TrialState.RUNNING:
+            self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)  # noqa: SLF001  # nowhere public
+        self._waiting.append(trial.number)
+
+    @property
+    def next_number(self) -> int:
+        """The number of the trial that the next ask gives."""
+        return min(self._waiting, default=self._next)
+
+    def ask(self) -> tuple[int, dict[str, Any]]:
+        """A trial's number and settings: the first that waits to be taken up, else a new one.
+
+        A new sampler each time, whose seed follows from the study's and the trial's number: what it draws depends
+        on these and on what was told, not on how often the study was interrupted.
+        """
+        number, question = self.next_number, self._question
+        self._study.sampler = make_sampler(question.sampler, question.space, seed=question.base.seed, number=number)
+        trial = self._study.ask()
+        assert trial.number == number, "Optuna gives the first that waits"
+        settings = question.space.suggest(trial)
+        if number in self._waiting:
+            self._waiting.remove(number)
+        self._next = max(self._next, number + 1)
+        self._running[number] = trial
+        self._reported[number] = set(self._storage.get_trial(trial._trial_id).intermediate_values)  # noqa: SLF001
+        return number, settings
+
+    def report(self, number: int, step: int, value: float) -> None:
+        """Show Optuna a point of a trial's curve, once. It takes none where there are several objectives."""
+        if len(self._question.objectives) == 1 and step not in self._reported[number]:
+            self._reported[number].add(step)
+            self._running[number].report(value, step)
+
+    def tell(self, trial: Trial) -> None:
+        """Tell Optuna how a trial ended."""
+        known = self._study.get_trials(deepcopy=False)[trial.number]
+        if known.state is TrialState.WAITING:  # set aside by an earlier start
+            self._storage.set_trial_state_values(known._trial_id, TrialState.RUNNING)  # noqa: SLF001  # nowhere public
+        self._study.tell(trial.number, self._values(trial), state=optuna_state(trial))
+        self._running.pop(trial.number, None)
+        self._reported.pop(trial.number, None)
+
+    def _values(self, trial: Trial) -> list[float] | None:
+        """A complete trial's objectives in the order in which they were asked for; None of any other trial."""
+        return None if trial.objective is None else list(trial.measures or (trial.objective,))
+
+    def put_back(self, number: int) -> None:
+        """Let a killed trial wait until it is asked for again."""
+        self.set_aside(number)
+        self._waiting.append(number)
+
+    def set_aside(self, number: int) -> None:
+        """Let a trial wait in the journal: nothing is running when a start has ended."""
+        trial = self._running.pop(number, None)
+        if trial:
+            self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)  # noqa: SLF001  # nowhere public
+
+
+def _directions(question: Question) -> list[StudyDirection]:
+    better = {True: StudyDirection.MAXIMIZE, False: StudyDirection.MINIMIZE}
+    return [better[maximizes(name, question.goal)] for name in question.objectives]
+
+
+def _to_be_drawn(settings: Any) -> FrozenTrial:
+    """A trial that waits to be asked for, with the settings that it must have."""
+    return create_trial(state=TrialState.WAITING, system_attrs={"fixed_params": dict(settings)} if settings else {})
+
+
+def optuna_state(trial: Trial) -> TrialState:
+    """What Optuna calls a trial's end: COMPLETE is what has a value."""
+    if trial.objective is not None:
+        return TrialState.COMPLETE
+    return TrialState.PRUNED if trial.status is Status.PRUNED else TrialState.FAIL

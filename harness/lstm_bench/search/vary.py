@@ -1,0 +1,104 @@
+"""An ablation: each value of one path as a study of its own, with an equal budget and the same settings to begin with."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Literal
+
+from lstm_bench.errors import UsageError
+from lstm_bench.execute import spec_of
+from lstm_bench.model import count
+from lstm_bench.search.space import DEFAULT
+from lstm_bench.search.study import Question
+from lstm_bench.spec import RunSpec, Value, parse_setting, parse_value
+from lstm_bench.suites import StudyTable
+from lstm_bench.task import make_task
+
+Size = Literal["params", "flops"]
+HIDDEN = "model.hidden"
+LARGEST = 8192  # units a layer that are tried
+CLOSE = 0.02  # arms whose sizes differ by no more are equal
+
+
+def parse_vary(text: str) -> tuple[str, list[Value]]:
+    """`model.cell=lstm,gru` to the path and its values.
+
+    Raises:
+        UsageError: fewer than two values, or one twice.
+    """
+    path, raw = parse_setting(text)
+    values = [parse_value(part.strip()) for part in str(raw).split(",")]
+    if len(values) < 2 or len(set(values)) < len(values):
+        raise UsageError(f"--vary {text}: expected two values or more, each once, such as --vary model.layers=1,2")
+    return path, values
+
+
+def arms(
+    table: StudyTable, settings: Mapping[str, Value], vary: str, *, workers: int, match: Size | None = None
+) -> dict[str, Question]:
+    """The question of each value, by a name for it.
+
+    Args:
+        table: what is asked of each.
+        settings: of `--set`.
+        vary: `PATH=VALUE,VALUE`.
+        workers: runs at once.
+        match: what is to be equal: the hidden size of every arm but the first is fitted to it.
+
+    Raises:
+        UsageError: the path is searched or set too, a value does not fit it, or no hidden size makes arms equal.
+    """
+    path, values = parse_vary(vary)
+    searched = table.search or DEFAULT
+    if path in searched and table.search:
+        raise UsageError(f"--vary {path}: it is in the search space too; take it out of one of them")
+    if path in settings:
+        raise UsageError(f"--vary {path}: --set {path} says one value; leave that out")
+    space = {key: given for key, given in searched.items() if key != path and not (match and key == HIDDEN)}
+    if match and HIDDEN in table.search:
+        raise UsageError(f"--match fits {HIDDEN}, which is in the search space: take it out there")
+    table = replace(table, search=space)
+    found, target = {}, None
+    for value in values:
+        own = {**settings, path: value}
+        if match:
+            base, _ = spec_of(table.run, own)
+            target = target or measured(base, match)
+            own[HIDDEN] = fitted(base, target, match)
+        found[arm_name(path, value)] = Question.of(table, own, workers=workers)
+    return found
+
+
+def arm_name(path: str, value: Value) -> str:
+    """What an arm's study is called after: `layers-2`; what a name may not have in it becomes a dash."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", f"{path.rpartition('.')[2]}-{value}")
+
+
+def fitted(base: RunSpec, target: int, what: Size) -> int:
+    """The hidden size at which a model has the size `target`, within 2 %.
+
+    Sizes grow with the hidden size, so the two nearest lie where bisection ends.
+
+    Raises:
+        UsageError: none comes so close; the line says which is nearest.
+    """
+    def size(hidden: int) -> int:
+        return measured(base.with_values({HIDDEN: hidden}), what)
+
+    below, above = 0, LARGEST
+    while above - below > 1:
+        middle = (below + above) // 2
+        below, above = (middle, above) if size(middle) <= target else (below, middle)
+    nearest = min((hidden for hidden in (below, above) if hidden), key=lambda hidden: abs(size(hidden) - target))
+    off = size(nearest) / target - 1
+    if abs(off) > CLOSE:
+        raise UsageError(
+            f"--match {what}: {HIDDEN} = {nearest} is nearest to {target:,} {what}, {off:+.1%} off; expected within "
+            f"{CLOSE:.0%}: choose another size for the first arm, such as --set {HIDDEN}=128"
+        )
+    return nearest
+
+
+def measured(spec: RunSpec, what: Size) -> int:
+    """A model's weights, or the floating-point operations that a time step forward takes."""
+    return count(make_task(spec).signature, spec.model)[what]
