@@ -104,7 +104,9 @@ class Desk:
         else:
             name = f"trial {line.number}" if line.purpose == "search" else f"confirm seed {line.seed}"
             name += f": {setting(line.settings)}"
-        more = {"kind": "run", "run": line.run, "seed": str(line.seed)} | ({"reused_from": line.run} if line.reused else {})
+        more = {"kind": "run", "run": line.run, "seed": str(line.seed)} | (
+            {"reused_from": line.run} if line.reused else {}
+        )
         parent = self._trial_key(line.number) if grouped else None
         self.tracker.started(Entry(self._key(line), name, spec.flat(), {**tags, **more}, parent))
 

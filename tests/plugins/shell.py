@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 PLUGINS = str(Path(__file__).parent)
@@ -38,4 +39,25 @@ def command(*arguments: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": PLUGINS, "COLUMNS": "120"}
+    """Ours, with the test's plugins; a run keeps its state at each reading, so that a kill finds one."""
+    return os.environ | {"PYTHONPATH": PLUGINS, "COLUMNS": "120", "LSTM_BENCH_CHECKPOINT_SECONDS": "0"}
+
+
+def descendants(pid: int) -> set[int]:
+    """A process's children, and theirs."""
+    parents = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended since
+            parents[int(process.name)] = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+    found = {pid}
+    while more := {p for p, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {pid}
+
+
+def alive(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

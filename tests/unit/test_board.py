@@ -1,5 +1,7 @@
+import html
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -360,7 +362,9 @@ def test_an_escaped_text_is_one_line_without_markup(text: str) -> None:
     found = escaped(text)
     assert len(found.splitlines()) <= 1
     assert "<" not in found
-    assert all(found[at - 1] == "\\" for at, char in enumerate(found) if char in "`*_|[]")
+    assert all(found[at - 1] == "\\" for at, char in enumerate(found) if char in "`*_|[]#")
+    read = html.unescape(re.sub(r"\\(.)", r"\1", found))  # as a reader of Markdown does
+    assert read == " ".join(text.split()) or "&" in text
 
 
 def test_places_are_said_as_a_person_does() -> None:

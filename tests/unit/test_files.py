@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lstm_bench.record.disk import append_line, read_lines, write_whole
 from lstm_bench.record.files import Results
 from lstm_bench.record.run import new_run_id
-from lstm_bench.record.study import RunLine
+from lstm_bench.record.study import Purpose, RunLine, Trial
 from lstm_bench.result import Reading, RunResult, Status
 from lstm_bench.spec import RunSpec
 
@@ -24,8 +24,18 @@ def reading(step: int, **metrics: float) -> Reading:
     return Reading(step, 2 * step, 4 * step, step / 8, 10**12 + step, metrics)
 
 
-def trial(number: int, status: Status = Status.FINISHED, purpose: str = "search", seed: int = 0) -> TrialLine:
-    return TrialLine(f"run-{number}-{seed}", purpose, number, seed, status, {"train.lr": 0.01}, 0.9, 0.9)
+def line(number: int, status: Status | None = Status.FINISHED, purpose: Purpose = "search", seed: int = 0) -> RunLine:
+    return RunLine(
+        run=f"run-{number}-{seed}",
+        purpose=purpose,
+        number=number,
+        seed=seed,
+        settings={"train.lr": 0.01},
+        status=status,
+        trial_status=status if purpose == "search" else None,
+        score=0.9,
+        objective=0.9,
+    )
 
 
 @calm
@@ -90,19 +100,38 @@ def test_a_run_takes_no_other_ones_folder(results: Results) -> None:
     assert results.run("one").spec == SPEC
 
 
+def test_a_run_that_is_taken_up_again_keeps_what_it_wrote(results: Results) -> None:
+    run = results.run("one")
+    run.begin(SPEC, {"cpu": "fast"})
+    kept, later = reading(1), reading(2)
+    run.log(kept)
+    run.log(later)
+    run.checkpoint.write_bytes(b"state")
+    run.end(RunResult(Status.KILLED))
+    assert run.checkpoint.exists()  # a killed run goes on from it
+    run.begin(SPEC, {"cpu": "slow"})
+    run.reopen()
+    assert (run.result, run.machine["cpu"]) == (None, "fast")
+    run.cut([kept])
+    assert run.readings == [kept]
+    run.end(RunResult(Status.FINISHED))
+    assert not run.checkpoint.exists()
+
+
 def test_a_study_comes_back_from_its_files(results: Results) -> None:
     study = results.study("first")
     assert not study.exists
-    assert (study.trials, study.board) == ([], None)
+    assert (study.lines, study.trials, study.board) == ([], [], None)
     study.begin('task = "adding"\ntrials = 3\n')
     assert study.exists
     assert study.asked == {"task": "adding", "trials": 3}
-    lines = [trial(0), trial(1, Status.PRUNED), trial(2, Status.KILLED), trial(0, purpose="confirm", seed=1000)]
-    for line in lines:
-        study.add_trial(line)
+    lines = [line(0), line(1, Status.PRUNED), line(2, Status.KILLED), line(0, purpose="confirm", seed=1000)]
+    for each in lines:
+        study.add(each)
     study.write_board({"best": None})
     again = results.study("first")
-    assert again.trials == lines
+    assert again.lines == lines
+    assert again.trials == [Trial((each,)) for each in lines[:3]]
     assert again.board == {"schema": 1, "best": None}
 
 
@@ -110,15 +139,17 @@ def test_a_killed_run_of_a_study_does_not_count(results: Results) -> None:
     study = results.study("first")
     study.begin("")
     confirming = [
-        trial(0, purpose="confirm", seed=1001),
-        trial(0, purpose="confirm", seed=1000),
-        trial(0, Status.KILLED, purpose="confirm", seed=1002),
-        trial(1, purpose="confirm", seed=1000),
+        line(0, purpose="confirm", seed=1001),
+        line(0, purpose="confirm", seed=1000),
+        line(0, Status.KILLED, purpose="confirm", seed=1002),
+        line(0, None, purpose="confirm", seed=1003),
+        line(1, purpose="confirm", seed=1000),
     ]
-    searching = [trial(n, status) for n, status in enumerate(Status)]
-    for line in [*searching, *confirming]:
-        study.add_trial(line)
-    assert study.searched == [line for line in searching if line.status is not Status.KILLED]
+    searching = [line(n, status) for n, status in enumerate([*Status, None])]
+    for each in [*searching, *confirming]:
+        study.add(each)
+    counted = [each for each in searching if each.status not in (Status.KILLED, None)]
+    assert study.searched == [Trial((each,)) for each in counted]
     assert study.confirmed(0) == [confirming[1], confirming[0]]  # by seed
 
 

@@ -6,6 +6,7 @@ import math
 import multiprocessing
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import count, pairwise
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any, ClassVar
@@ -344,6 +346,17 @@ def test_a_killed_run_keeps_its_checkpoint_and_is_taken_up_again(folder: Callabl
     assert not files.checkpoint.exists()
 
 
+def test_a_run_ends_once(folder: Callable[[], Path]) -> None:
+    files, (ours, theirs) = RunFiles(folder()), Pipe()
+    files.begin(spec(), {})
+    recorder, first = Notifying(files, theirs, Checkpoint(files.checkpoint)), RunResult(Status.TIMED_OUT)
+    for result in (first, RunResult(Status.KILLED)):
+        recorder.end(result)
+    theirs.close()
+    assert list(messages(ours)) == [{"result": first.to_dict()}]
+    assert files.result == first
+
+
 @calm
 @given(
     every=st.integers(0, 3),
@@ -389,6 +402,9 @@ def start() -> Iterator[Callable[[Job], tuple[multiprocessing.process.BaseProces
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(CHECKPOINT_SECONDS, "0")
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in a shell's background job
+        forkserver.ensure_running()
+        signal.signal(signal.SIGINT, before)
         yield run
     for process in started:
         process.kill()

@@ -16,14 +16,15 @@ def test_there_are_suites() -> None:
 
 @pytest.mark.parametrize("table", studies(), ids=lambda table: str(table.run["task"]))
 def test_every_study_of_every_suite_is_a_valid_question(table: StudyTable) -> None:
-    from lstm_bench.bench import Question
+    from lstm_bench.search.study import Question
 
     question = Question.of(table, {})
-    assert set(question.space) == set(table.search)
+    assert set(question.space.distributions) == set(table.search)
     for path, value in table.run.get("train", {}).items():
-        assert question.spec.base.flat()[f"train.{path}"] == value
-    assert {key: getattr(question.spec.budget, key) for key in table.budget} == dict(table.budget)
-    assert question.spec.confirm == table.confirm
+        assert question.base.flat()[f"train.{path}"] == value
+    assert {key: getattr(question.budget, key) for key in table.budget} == dict(table.budget)
+    assert {key: getattr(question.strategy, key) for key in table.strategy} == dict(table.strategy)
+    assert question.confirm == table.confirm
 
 
 def test_quick_has_a_study_of_each_family() -> None:
@@ -36,6 +37,7 @@ def test_quick_has_a_study_of_each_family() -> None:
 STUDY = """
 task = "adding"
 trials = 3
+sampler = "random"
 
 [train]
 steps = 10
@@ -48,12 +50,13 @@ steps = 10
 """
 
 
-def test_a_study_file_is_split_into_run_budget_space_and_confirmation(tmp_path: Path) -> None:
+def test_a_study_file_is_split_into_run_budget_strategy_space_and_confirmation(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(STUDY)
     expected = StudyTable(
         run={"task": "adding", "train": {"steps": 10}},
         budget={"trials": 3},
+        strategy={"sampler": "random"},
         search={"train.lr": {"low": 1e-3, "high": 1e-2}},
         confirm={"train.steps": 20},
     )
@@ -99,3 +102,24 @@ def test_a_key_that_no_study_has_gets_the_nearest_one_that_it_has(tmp_path: Path
     (tmp_path / "one.toml").write_text('task = "adding"\ntrails = 3\n')
     with pytest.raises(UsageError, match=r"'trails'. Did you mean 'trials'"):
         read_study(tmp_path / "one.toml")
+
+
+def test_what_a_command_says_goes_over_what_a_file_says() -> None:
+    table = StudyTable({"task": "adding"}, {"trials": 3, "seeds": 2}, {"sampler": "tpe"})
+    found = table.updated(budget={"trials": 9}, strategy={"pruner": "none"})
+    assert found.budget == {"trials": 9, "seeds": 2}
+    assert found.strategy == {"sampler": "tpe", "pruner": "none"}
+    assert table.budget == {"trials": 3, "seeds": 2}
+
+
+def test_a_study_file_that_was_written_is_the_question_it_was_written_from() -> None:
+    import tomllib
+
+    from lstm_bench.search.study import Question
+    from lstm_bench.suites import study_table
+
+    table = StudyTable({"task": "adding"}, {"trials": 3}, {"enqueue": [{"train.lr": 0.01}]}, {"train.lr": [0.1, 0.01]})
+    asked = Question.of(table, {})
+    facts = {"data": "d", "code": "c", "torch": "t"}
+    again = Question.of(study_table(tomllib.loads(asked.to_toml(facts))), {})
+    assert again == asked

@@ -23,6 +23,7 @@ from lstm_bench.errors import UsageError, unknown
 if TYPE_CHECKING:
     from lstm_bench.record.files import Results
     from lstm_bench.record.study import StudyFiles
+    from lstm_bench.search.study import Question
 
 listing = typer.Typer(help="List the studies there are, or show one.", invoke_without_command=True)
 
@@ -66,15 +67,20 @@ def search(
     run_timeout: TimeoutOption = None,
     max_failures: Annotated[int | None, typer.Option(min=0, help="More in a row stop the study.")] = None,
     deterministic: Annotated[bool, typer.Option("--deterministic", help="The same trials, run after run.")] = False,
+    vary: Annotated[str | None, typer.Option(metavar="K=A,B", help="A study for each value, then compared.")] = None,
+    match: Annotated[
+        str | None, typer.Option(metavar="params|flops", help="Fit hidden sizes so that arms are equal.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Run settings again that are known.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done and what it costs.")] = False,
 ) -> None:
     """Run one study: search, then confirm the best settings on fresh seeds."""
     from lstm_bench import suites
-    from lstm_bench.bench import run_study
     from lstm_bench.record.disk import file_name
-    from lstm_bench.search.study import Question, check_name
+    from lstm_bench.search.study import check_name
+    from lstm_bench.search.vary import questions
 
-    results, screen, at_once = place(context), console(), workers or cores()
+    at_once = workers or cores()
     path = Path(what)
     table = suites.read_study(path) if path.suffix == ".toml" else suites.StudyTable({"task": what})
     table = table.updated(
@@ -96,17 +102,55 @@ def search(
         ),
     )
     stem = path.stem if path.suffix == ".toml" else file_name(what)
-    question = Question.of(table, settings_of(settings, seed), workers=at_once)
-    board = run_study(
-        question,
-        name=name and check_name(name),
-        stem=stem,
-        results=results,
-        workers=at_once,
-        console=screen,
-        force=force,
-    )
-    show([board], results, screen)
+    asked = questions(table, settings_of(settings, seed), vary=vary, match=match, workers=at_once)
+    named = name and check_name(name)
+    if dry_run:
+        _say_what_would_be_done(context, asked, named, stem, at_once)
+    else:
+        _pursue(context, asked, named, stem, at_once, force=force)
+
+
+def _say_what_would_be_done(
+    context: typer.Context, asked: "dict[str, Question]", name: str | None, stem: str, workers: int
+) -> None:
+    from lstm_bench.dry import dry_run
+
+    screen = console()
+    for arm, question in asked.items():
+        own_name, own_stem = name and joined(name, arm), joined(stem, arm)
+        for line in dry_run(question, name=own_name, stem=own_stem, results=place(context), workers=workers):
+            screen.print(line, soft_wrap=True)
+
+
+def _pursue(
+    context: typer.Context, asked: "dict[str, Question]", name: str | None, stem: str, workers: int, *, force: bool
+) -> None:
+    """Run each arm's study, then show them side by side."""
+    from lstm_bench.bench import run_study
+    from lstm_bench.report.arms import arm_lines
+
+    results, screen = place(context), console()
+    boards = {
+        arm: run_study(
+            question,
+            name=name and joined(name, arm),
+            stem=joined(stem, arm),
+            results=results,
+            workers=workers,
+            console=screen,
+            force=force,
+        )
+        for arm, question in asked.items()
+    }
+    show(list(boards.values()), results, screen, head="study" if len(boards) > 1 else "task")
+    if len(boards) > 1:
+        for line in arm_lines(boards):
+            screen.print(line, soft_wrap=True)
+
+
+def joined(name: str, arm: str) -> str:
+    """The name of an arm's study; a study that is no ablation has one arm without a name."""
+    return f"{name}-{arm}" if arm else name
 
 
 def _setting(text: str) -> "dict[str, object]":
@@ -133,9 +177,7 @@ def confirm(
     table = study_table(asked).updated(budget=given(confirm_top=top, confirm_seeds=seeds), strategy={})
     at_once = workers or cores()
     question = Question.of(table, {}, workers=asked.get("workers", at_once))
-    board = run_study(
-        question, name=name, stem=name, results=results, workers=at_once, console=screen, search=False
-    )
+    board = run_study(question, name=name, stem=name, results=results, workers=at_once, console=screen, search=False)
     show([board], results, screen)
 
 

@@ -98,7 +98,8 @@ class Trial:
     def objective(self) -> float | None:
         """The mean over its seeds, as the search ranks it; None unless the trial is complete."""
         found = [line.objective for line in self.runs if line.objective is not None]
-        return statistics.fmean(found) if self.status and self.status.complete and found else None
+        whole = self.status and self.status.complete and len(found) == len(self.runs)
+        return statistics.fmean(found) if whole else None
 
     @cached_property
     def score(self) -> float | None:
@@ -108,7 +109,9 @@ class Trial:
 
     @cached_property
     def measures(self) -> tuple[float, ...]:
-        """The mean over its seeds of each of several objectives."""
+        """The mean over its seeds of each of several objectives; nothing unless the trial is complete."""
+        if self.objective is None:
+            return ()
         return tuple(statistics.fmean(column) for column in zip(*(line.measures for line in self.runs), strict=True))
 
 

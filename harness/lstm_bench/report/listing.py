@@ -7,6 +7,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from lstm_bench.analysis.board import chosen
 from lstm_bench.record.files import Results
 from lstm_bench.record.study import StudyFiles, Trial
 from lstm_bench.report.table import figure, score, setting, span
@@ -22,8 +23,9 @@ def studies_table(results: Results) -> Table:
         asked, board = files.asked, files.board
         done = f"{len(files.searched)}/{asked['trials']}" if "trials" in asked else f"{len(files.searched)}"
         row = [files.name, asked["task"], done, "", "", ""]
-        if board and board["best"]:
-            row[3], row[5] = score(board, board["best"]["score"]), setting(board["best"]["settings"])
+        best = chosen(board) if board else None
+        if board and best:
+            row[3], row[5] = score(board, best["score"]), setting(best["settings"])
         if board and board["confirmed"]:
             found = board["confirmed"]["score"]
             row[4] = f"{score(board, found['mean'])} {span(found)}"
@@ -34,12 +36,16 @@ def studies_table(results: Results) -> Table:
 def asked_lines(asked: Mapping[str, Any]) -> Iterator[str]:
     """What a study was asked: its budget and strategy, its space, and the run that the space's values are put into."""
     yield f"task {asked['task']}: " + ", ".join(
-        f"{key} {figure(value)}" for key, value in asked.items() if key not in UNIMPORTANT and value not in ([], {})
+        f"{key} {figure(value)}"
+        for key, value in asked.items()
+        if key not in UNIMPORTANT and value is not False and value not in ([], {})
     )
     for path, given in asked["search"].items():
         yield f"  {path}: {worded(given)}"
     base = {f"{table}.{key}": value for table in ("options", "model", "train") for key, value in asked[table].items()}
-    yield "  else " + setting({path: value for path, value in base.items() if path not in asked["search"]})
+    yield "  else " + setting(
+        {path: value for path, value in base.items() if path not in asked["search"] and value != ""}
+    )
     if asked["confirm"]:
         yield f"  confirmed with {setting(asked['confirm'])}"
 

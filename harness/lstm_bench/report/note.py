@@ -92,4 +92,4 @@ def _score(board: Board, value: float) -> str:
 
 def escaped(text: str) -> str:
     """A text that Markdown and HTML show as it is, in one line."""
-    return re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", html.escape(" ".join(text.split())))
+    return re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", html.escape(" ".join(text.split()), quote=False))

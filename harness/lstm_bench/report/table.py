@@ -63,7 +63,7 @@ def _test(board: Board) -> str:
         return "not confirmed" if board["best"] else ""
     asked, n = board["asked"]["confirm_seeds"], found["score"]["n"]
     had = seeds(n, "fresh ") if n == asked else f"{n} of {seeds(asked, 'fresh ')}"
-    instead = board["asked"]["confirm"]
+    instead = board["asked"].get("confirm")
     longer = f"\nwith {setting(instead)}" if instead else ""
     return f"{score(board, found['score']['mean'])}\n{span(found['score'])}\n{had}{longer}"
 

@@ -3,9 +3,8 @@
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal
 
-from lstm_bench.errors import UsageError
+from lstm_bench.errors import UsageError, unknown
 from lstm_bench.execute import spec_of
 from lstm_bench.model import count
 from lstm_bench.search.space import DEFAULT
@@ -14,7 +13,7 @@ from lstm_bench.spec import RunSpec, Value, parse_setting, parse_value
 from lstm_bench.suites import StudyTable
 from lstm_bench.task import make_task
 
-Size = Literal["params", "flops"]
+SIZES = ("params", "flops")
 HIDDEN = "model.hidden"
 LARGEST = 8192  # units a layer that are tried
 CLOSE = 0.02  # arms whose sizes differ by no more are equal
@@ -33,8 +32,27 @@ def parse_vary(text: str) -> tuple[str, list[Value]]:
     return path, values
 
 
+def questions(
+    table: StudyTable, settings: Mapping[str, Value], *, vary: str | None, match: str | None, workers: int
+) -> dict[str, Question]:
+    """The one question that is asked, under an empty name; or one for each value of `--vary`, by its name.
+
+    Raises:
+        UsageError: see `arms`; or there is nothing to match.
+    """
+    if match is not None and match not in SIZES:
+        raise unknown("size to match,", match, SIZES)
+    if vary is not None:
+        return arms(table, settings, vary, workers=workers, match=match)
+    if match is not None:
+        raise UsageError(
+            f"--match {match}: it makes the arms of --vary equal; add --vary, such as --vary model.layers=1,2"
+        )
+    return {"": Question.of(table, settings, workers=workers)}
+
+
 def arms(
-    table: StudyTable, settings: Mapping[str, Value], vary: str, *, workers: int, match: Size | None = None
+    table: StudyTable, settings: Mapping[str, Value], vary: str, *, workers: int, match: str | None = None
 ) -> dict[str, Question]:
     """The question of each value, by a name for it.
 
@@ -74,7 +92,7 @@ def arm_name(path: str, value: Value) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", f"{path.rpartition('.')[2]}-{value}")
 
 
-def fitted(base: RunSpec, target: int, what: Size) -> int:
+def fitted(base: RunSpec, target: int, what: str) -> int:
     """The hidden size at which a model has the size `target`, within 2 %.
 
     Sizes grow with the hidden size, so the two nearest lie where bisection ends.
@@ -82,6 +100,7 @@ def fitted(base: RunSpec, target: int, what: Size) -> int:
     Raises:
         UsageError: none comes so close; the line says which is nearest.
     """
+
     def size(hidden: int) -> int:
         return measured(base.with_values({HIDDEN: hidden}), what)
 
@@ -99,6 +118,6 @@ def fitted(base: RunSpec, target: int, what: Size) -> int:
     return nearest
 
 
-def measured(spec: RunSpec, what: Size) -> int:
+def measured(spec: RunSpec, what: str) -> int:
     """A model's weights, or the floating-point operations that a time step forward takes."""
     return count(make_task(spec).signature, spec.model)[what]
