@@ -76,8 +76,9 @@ def test_the_boards_hold_what_the_runs_files_say(house) -> None:
         confirming = [results.run(run).result for run in board["confirmed"]["runs"]]
         metric = board["goal"]["metric"]
         assert [result.metrics[f"test/{metric}"] for result in confirming if result] == board["confirmed"]["scores"]
-        assert min(board["confirmed"]["seeds"]) > max(line.seed for line in study.searched)
-        for line in study.searched:
+        searching = [line for trial in study.searched for line in trial.runs]
+        assert min(board["confirmed"]["seeds"]) > max(line.seed for line in searching)
+        for line in searching:
             result = results.run(line.run).result
             assert result is not None
             assert not any(name.startswith("test/") for name in result.metrics)
@@ -91,7 +92,7 @@ def test_mlflow_has_one_experiment_a_task_one_parent_a_study_one_child_a_run(hou
         (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
         children = [run for run in runs if run is not parent]
         assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
-        assert {run.data.tags["run"] for run in children} == {line.run for line in study.trials}
+        assert {run.data.tags["run"] for run in children} == {line.run for line in study.lines}
         assert parent.info.status == "FINISHED"
         assert "Best setting" in parent.data.tags["mlflow.note.content"]
         client = MlflowClient(f"sqlite:///{folder}/results/mlflow.db")

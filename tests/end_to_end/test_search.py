@@ -30,7 +30,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(tmp_path: Path) 
                  "--set", "options.fault=slow", "--set", "options.at=0", "--set", "train.steps=100"]  # fmt: skip
     process = start(tmp_path, *arguments)
     results = Results(tmp_path / "results")
-    while len(results.study("mine").trials) < 2:
+    while len(results.study("mine").searched) < 2:
         assert process.poll() is None
         time.sleep(0.05)
     time.sleep(1.0)
@@ -39,7 +39,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(tmp_path: Path) 
     assert process.returncode == 130
     assert re.fullmatch(r"lstm-bench: interrupted.*\n", complaint)
 
-    lines = results.study("mine").trials
+    lines = results.study("mine").lines
     killed = [line for line in lines if line.status is Status.KILLED]
     assert killed
     assert all(results.run(line.run).result.status is line.status for line in lines)  # type: ignore[union-attr]

@@ -133,3 +133,9 @@ def test_tasks_are_listed_with_where_they_come_from(capsys: pytest.CaptureFixtur
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["adding", "asv-chars", "digits"]
     assert all("lstm-bench" in line for line in lines)
+
+
+def test_a_zero_that_the_user_gave_is_given() -> None:
+    from lstm_bench.cli.options import given
+
+    assert given(max_failures=0, trials=None, enqueue=[], deterministic=False) == {"max_failures": 0}
