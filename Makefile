@@ -1,10 +1,11 @@
 # Everything a person types. `make bench` on a fresh machine makes .venv, installs, and runs the benchmark.
 .DEFAULT_GOAL := help
-.PHONY: help dev bench ui test test-slow lint format microbench reference clean
+.PHONY: help dev bench ui dashboard test test-slow lint format microbench reference clean
 
 PYTHON ?= python3
 SUITE ?= quick
 PORT ?= 5000
+DASHBOARD_PORT ?= 8080
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 PYTEST := $(BIN)/python -m pytest
@@ -29,6 +30,10 @@ bench: .venv/.installed ## run a suite (SUITE=quick) and print its table
 
 ui: .venv/.installed ## serve the MLflow UI over results/ (PORT=5000), on this machine alone
 	$(BIN)/lstm-bench ui --port $(PORT)
+
+dashboard: .venv/.installed ## Optuna's dashboard over the studies (extra: it installs optuna-dashboard)
+	$(PIP) --editable '.[data,dashboard]'
+	$(BIN)/python -m lstm_bench.search.dashboard --port $(DASHBOARD_PORT)
 
 test: .venv/.dev ## every test that takes seconds
 	$(PYTEST) -n 2 --dist loadscope -m "not slow and not gpu" --ignore tests/benchmarks

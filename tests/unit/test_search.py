@@ -807,18 +807,17 @@ def test_a_deterministic_study_with_a_done_trial_above_a_killed_one_goes_on(resu
     assert states(results) == [TrialState.COMPLETE] * 4
 
 
-@pytest.mark.parametrize("seeds", [1, 2])
 @pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "grid", "nsga-ii,population_size=4", "cma-es"])
 @pytest.mark.parametrize("by", [KeyboardInterrupt, Dead])
 def test_whatever_the_sampler_a_deterministic_study_goes_on_as_if_it_had_not_been_cut_short(
-    results: Results, sampler: str, seeds: int, by: type[BaseException]
+    results: Results, sampler: str, by: type[BaseException]
 ) -> None:
     space = {
         "train.lr": {"low": 0.01, "high": 0.1, "step": 0.01},
         "train.weight_decay": {"low": 0, "high": 1, "step": 1},
     }
     strategy = {"deterministic": True, "sampler": sampler, "pruner": "asha"}
-    asked = question(10, workers=2, search=space, strategy=strategy, seeds=seeds, max_failures=99)
+    asked = question(10, workers=2, search=space, strategy=strategy, seeds=2, max_failures=99)
     run_search(asked, ScriptedPool(curved_by_seed, workers=2), results, "whole")
     for cut in (12, 15, None):
         order = random.Random(cut)

@@ -1,4 +1,4 @@
-"""An ablation: each value of one path as a study of its own, with an equal budget and the same settings to begin with."""
+"""An ablation: each value of one path as a study of its own, with an equal budget and the same draws to begin with."""
 
 import re
 from collections.abc import Mapping
