@@ -39,7 +39,7 @@ def settings_of(settings: list[str] | None, seed: int | None) -> "dict[str, Valu
 
 def given(**values: Any) -> dict[str, Any]:
     """Those options that the user gave."""
-    return {name: value for name, value in values.items() if value not in (None, [], False)}
+    return {name: value for name, value in values.items() if value is not None and value is not False and value != []}
 
 
 def place(context: typer.Context) -> "Results":

@@ -5,6 +5,7 @@ that was killed waits there (WAITING) until it is asked for again, under its own
 """
 
 import contextlib
+import math
 from typing import Any
 
 import optuna
@@ -17,6 +18,7 @@ from lstm_bench.record.ledger import Ledger
 from lstm_bench.record.study import Trial
 from lstm_bench.result import Status
 from lstm_bench.search.journal import open_journal
+from lstm_bench.search.judge import Curve, longest
 from lstm_bench.search.methods import make_sampler
 from lstm_bench.search.study import Question
 
@@ -36,7 +38,7 @@ class Asker:
 
     def __init__(self, question: Question, results: Results, ledger: Ledger) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._question = question
+        self._question, self._results = question, results
         self._storage = open_journal(results.journal)
         name = ledger.files.name
         if not ledger.lines:
@@ -47,8 +49,7 @@ class Asker:
         )
         self._running: dict[int, optuna.Trial] = {}
         self._reported: dict[int, set[int]] = {}
-        if not self._study.get_trials(deepcopy=False):
-            self._begin(ledger)
+        self._complete(ledger)
         self.untold: list[int] = []
         self._waiting: list[int] = []
         for trial in self._study.get_trials(deepcopy=False):
@@ -56,34 +57,48 @@ class Asker:
                 self._take_over(trial, done=trial.number in ledger and ledger.trial(trial.number).done)
         self._next = len(self._study.get_trials(deepcopy=False))
 
-    def _begin(self, ledger: Ledger) -> None:
-        """Put into a study that the journal does not have what is known of it: its trials, or where it should begin."""
-        for number in range(1 + max((trial.number for trial in ledger.trials), default=-1)):
-            self._study.add_trial(self._remembered(ledger.trial(number)) if number in ledger else _to_be_drawn({}))
-        if not ledger.lines:
-            for settings in self._question.strategy.enqueue:
-                self._study.enqueue_trial(settings)
+    def _complete(self, ledger: Ledger) -> None:
+        """Put into the journal's study what it does not have: where it should begin, and the trials of the files."""
+        first = self._question.strategy.enqueue  # these are the first trials
+        wanted = max(len(first), 1 + max((trial.number for trial in ledger.trials), default=-1))
+        for number in range(len(self._study.get_trials(deepcopy=False)), wanted):
+            to_come = _to_be_drawn(first[number] if number < len(first) else {})
+            self._study.add_trial(self._remembered(ledger.trial(number)) if number in ledger else to_come)
 
     def _remembered(self, trial: Trial) -> FrozenTrial:
         """A trial as the files know it; one that is not done is to be asked for again."""
         if not trial.done:
             return _to_be_drawn(trial.settings)
         distributions = {path: self._question.space.distributions[path] for path in trial.settings}
+        curve = self._curve(trial) if len(self._question.objectives) == 1 else {}
+        state, values = optuna_state(trial), self._values(trial)
+        if state is TrialState.PRUNED and curve:
+            values = [curve[max(curve)]]  # as `tell` has it
         return create_trial(
-            state=optuna_state(trial),
-            values=self._values(trial),
+            state=state,
+            values=values,
             params=dict(trial.settings),
             distributions=distributions,
+            intermediate_values=curve,
         )
+
+    def _curve(self, trial: Trial) -> dict[int, float]:
+        """The points that Optuna was shown of a trial."""
+        goal, base = self._question.goal, self._question.base
+        curve = Curve(longest(base.train.steps, self._question.space.distributions.get("train.steps")))
+        scores = [
+            (line.seed - base.seed, reading.step, reading.metrics[f"valid/{goal.metric}"])
+            for line in trial.runs
+            for reading in self._results.run(line.run).readings
+        ]
+        return dict(curve.point(k, step, goal.objective(s)) for k, step, s in scores if math.isfinite(s))
 
     def _take_over(self, trial: FrozenTrial, *, done: bool) -> None:
         """Nothing runs when a start begins: what the last one left is told, or waits to be asked for again."""
-        if done:
-            self.untold.append(trial.number)
-            return
-        if trial.state is TrialState.RUNNING:
-            self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)  # noqa: SLF001  # nowhere public
-        self._waiting.append(trial.number)
+        state = TrialState.RUNNING if done else TrialState.WAITING  # what waits would be asked for
+        if trial.state is not state:
+            self._storage.set_trial_state_values(trial._trial_id, state)  # noqa: SLF001  # nowhere public
+        (self.untold if done else self._waiting).append(trial.number)
 
     @property
     def next_number(self) -> int:
@@ -116,9 +131,6 @@ class Asker:
 
     def tell(self, trial: Trial) -> None:
         """Tell Optuna how a trial ended."""
-        known = self._study.get_trials(deepcopy=False)[trial.number]
-        if known.state is TrialState.WAITING:  # set aside by an earlier start
-            self._storage.set_trial_state_values(known._trial_id, TrialState.RUNNING)  # noqa: SLF001  # nowhere public
         self._study.tell(trial.number, self._values(trial), state=optuna_state(trial))
         self._running.pop(trial.number, None)
         self._reported.pop(trial.number, None)
@@ -134,8 +146,9 @@ class Asker:
 
     def set_aside(self, number: int) -> None:
         """Let a trial wait in the journal: nothing is running when a start has ended."""
-        trial = self._running.pop(number, None)
-        if trial:
+        self._running.pop(number, None)
+        trial = self._study.get_trials(deepcopy=False)[number]
+        if trial.state is TrialState.RUNNING:
             self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)  # noqa: SLF001  # nowhere public
 
 

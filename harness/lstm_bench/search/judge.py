@@ -6,6 +6,7 @@ deterministic study must judge by what a trial may know, not by what has happene
 
 import copy
 import math
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -120,7 +121,7 @@ class Rivals:
 
     def joined_by(self, objectives: Sequence[float]) -> "Rivals":
         """The same, after a trial that was complete on all its seeds."""
-        mean = sum(objectives) / len(objectives)
+        mean = statistics.mean(objectives)
         best = mean if self.best is None else (max if self.maximize else min)(mean, self.best)
         squares = self.squares + sum((value - mean) ** 2 for value in objectives)
         return Rivals(self.maximize, best, squares, self.freedom + len(objectives) - 1)
@@ -134,7 +135,7 @@ class Rivals:
         """
         if self.best is None or self.freedom < 2 or not objectives:
             return False
-        behind = self.best - sum(objectives) / len(objectives)
+        behind = self.best - statistics.mean(objectives)  # exact: equals are equal
         behind = behind if self.maximize else -behind
         error = math.sqrt(self.squares / self.freedom * (1 / len(objectives) + 1 / seeds))
         return behind > float(stdtrit(self.freedom, confidence)) * error

@@ -91,6 +91,9 @@ class Search:
         for trial in ledger.trials:
             if trial.done:
                 self._recall(trial)
+        if question.workers is None:
+            for number in sorted(self._untold):
+                self._tell(number)
 
     def events(self) -> Generator[Event, None, None]:
         """Run trials until the study has what was asked for, and yield what happens.
@@ -169,6 +172,8 @@ class Search:
         spec = self._question.run_spec(going.settings, self._question.seeds[len(going.objectives)])
         mark = fingerprint(spec, self._facts)
         begun = self._ledger.lines.get(("search", number, spec.seed))
+        if begun and begun.reused and not self._results.run(begun.run).result:
+            begun = None  # somebody deleted the run that was to be reused
         known = self._index.find(mark, spec.seed) if self._index and not begun else None
         run = begun.run if begun else known or new_run_id(spec.task)
         job = TrialJob(
@@ -235,6 +240,7 @@ class Search:
             if self._index and not job.reused:
                 self._index.add(job.fingerprint, job.spec.seed, job.run_id)
         trial_status = self._trial_status(going, line)
+        self._look_at_the_clock()
         self._ledger.write(replace(line, trial_status=trial_status))
         if trial_status:
             self._end_trial(job.number, result)

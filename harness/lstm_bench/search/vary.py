@@ -75,6 +75,8 @@ def arms(
     space = {key: given for key, given in searched.items() if key != path and not (match and key == HIDDEN)}
     if match and HIDDEN in table.search:
         raise UsageError(f"--match fits {HIDDEN}, which is in the search space: take it out there")
+    if not space:
+        raise UsageError(f"--vary {path}: nothing is left to search; give a search space in a study file")
     table = replace(table, search=space)
     found, target = {}, None
     for value in values:
@@ -83,7 +85,10 @@ def arms(
             base, _ = spec_of(table.run, own)
             target = target or measured(base, match)
             own[HIDDEN] = fitted(base, target, match)
-        found[arm_name(path, value)] = Question.of(table, own, workers=workers)
+        arm = arm_name(path, value)
+        if arm in found:
+            raise UsageError(f"--vary {vary}: two of its values would both be called {arm}: leave one out")
+        found[arm] = Question.of(table, own, workers=workers)
     return found
 
 

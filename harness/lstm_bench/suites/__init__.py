@@ -44,7 +44,8 @@ class Strategy:
         sampler: its name, or a table of `name` and its options; see `search.methods`.
         pruner: likewise.
         objectives: metrics of a run to be good at together, `valid/<metric>` among them; none: the task's goal alone.
-        deterministic: each trial is asked and judged knowing exactly the trials up to W before it (W workers).
+        deterministic: each trial is asked and judged knowing exactly the trials up to W before it (W workers),
+            interrupted or not. A study that is given more trials later begins those knowing all that it has.
         enqueue: settings to try first, by path; what they leave out is drawn.
     """
 
