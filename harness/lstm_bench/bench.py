@@ -1,6 +1,5 @@
 """A study from question to answer: where search, tracking and screen meet."""
 
-import json
 from collections.abc import Generator, Mapping
 
 from rich.console import Console
@@ -11,11 +10,10 @@ from lstm_bench.errors import BenchError
 from lstm_bench.execute import facts
 from lstm_bench.pool import Event, Pool
 from lstm_bench.pool.local import LocalPool
-from lstm_bench.record.disk import SCHEMA, as_json
 from lstm_bench.record.files import Results
 from lstm_bench.record.ledger import Ledger
-from lstm_bench.record.study import StudyFiles, Trial
-from lstm_bench.report.note import study_note
+from lstm_bench.record.shipper import Shipper
+from lstm_bench.record.study import Trial
 from lstm_bench.report.screen import Screen
 from lstm_bench.search.confirm import confirm, still_due
 from lstm_bench.search.loop import Search
@@ -50,56 +48,49 @@ def run_study(
             failed, or none was complete.
         KeyboardInterrupt: after the running trials have ended as `killed`.
     """
-    with LocalPool(question.base, workers, run_timeout=question.budget.run_timeout) as pool:
-        from lstm_bench.record.mlflow import Tracker  # takes 1 s, while the server gets warm
-
+    task = question.base.task
+    with (
+        LocalPool(question.base, workers, run_timeout=question.budget.run_timeout) as pool,
+        Shipper(results, task) as shipper,
+    ):
         with console.status(f"{name or stem}: reading the data"):
             beneath = facts(question.base, pool.data_digest)
         files = place(results, name, stem, question.asked(beneath))
-        with files.held():
+        with files.held() as orderly:
             files.begin(question.to_toml(beneath))
             ledger = Ledger(results, files)
             left = runs_left(question, ledger)
-            board = make_board(results, files, question.goal)
-            if left == 0 and is_closed(files, board):
+            if left == 0 and orderly:
                 console.print(f"{files.name}: all trials and confirming runs are done; nothing is run again")
-                return board
-            tracker = Tracker(results, question.base.task)
+                return make_board(results, files, question.goal)
             with Screen(console, files.name, question.goal, left) as screen:
-                desk = Desk(question, ledger, results, beneath, tracker, screen)
-                tags = {"task": question.base.task, "family": question.task.family}
-                desk.catch_up(tracker.begin_study(files.name, tags))
-                board = _pursue(question, beneath, pool, results, ledger, desk, force=force, search=search)
+                desk = Desk(question, ledger, results, beneath, shipper, screen)
+                desk.begin()
+                events = _events(question, beneath, pool, results, ledger, force=force, search=search)
+                board = _pursue(events, desk)
+            if not shipper.alive:  # somebody shot it: another one sends what MLflow lacks
+                with Shipper(results, task) as desk.shipper:
+                    desk.begin()
+                    desk.end("FINISHED", board)
     if board["best"] is None:
         raise BenchError(f"study {files.name}: no trial was complete; {files.path}/trials.jsonl says how each ended")
     return board
 
 
-def _pursue(
-    question: Question,
-    beneath: Mapping[str, str],
-    pool: Pool,
-    results: Results,
-    ledger: Ledger,
-    desk: Desk,
-    *,
-    force: bool,
-    search: bool,
-) -> Board:
-    """Do what is left of a study; whatever comes in between, the answer so far is written and MLflow is closed."""
+def _pursue(events: Generator[Event, None, None], desk: Desk) -> Board:
+    """Do what is left of a study; whatever comes in between, the answer so far is written, and told."""
     status = "FAILED"
     try:
-        for event in _events(question, beneath, pool, results, ledger, force=force, search=search):
+        for event in events:
             desk.take(event)
         status = "FINISHED"
     except KeyboardInterrupt:
         status = "KILLED"
         raise
     finally:
-        desk.close()
-        board = make_board(results, ledger.files, question.goal)
-        desk.tracker.end_study(status, study_note(board), answer(board))
-        ledger.files.write_board(board)  # last: a board that holds all runs says that the study was closed
+        board = make_board(desk.results, desk.ledger.files, desk.question.goal)
+        desk.ledger.files.write_board(board)
+        desk.end(status, board)
     return board
 
 
@@ -130,23 +121,3 @@ def runs_left(question: Question, ledger: Ledger) -> int:
     searching = 1 if trials == float("inf") else max(0, int(trials) - ledger.done) * question.budget.seeds
     fresh = question.budget.confirm_seeds * question.budget.confirm_top
     return searching + (fresh if searching else len(list(still_due(question, _top(question, ledger), ledger))))
-
-
-def is_closed(files: StudyFiles, board: Board) -> bool:
-    """Whether the last start came to its end: the board on disk is that of all the runs there are."""
-    same: bool = files.board == json.loads(as_json({"schema": SCHEMA, **board}))
-    return same
-
-
-def answer(board: Board) -> dict[str, float]:
-    """A board's figures as MLflow metrics of the parent run."""
-    metric, found = board["goal"]["metric"], board["confirmed"]
-    if not found:
-        return {}
-    ends = {end: found["score"][end] for end in ("mean", "low", "high") if found["score"][end] is not None}
-    return {
-        **{f"test/{metric}_{end}": value for end, value in ends.items()},
-        **{f"floor/{name}": floor["score"] for name, floor in found["floors"].items()},
-        "speed/timesteps_per_second": found["timesteps_per_second"],
-        **found["memory"],
-    }

@@ -2,23 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from lstm_bench.analysis.board import best_trial
+from lstm_bench.analysis.board import Board, best_trial
 from lstm_bench.meter import machine
 from lstm_bench.pool import Ended, Event, Heard, Started
 from lstm_bench.record.files import Results
 from lstm_bench.record.ledger import Ledger
+from lstm_bench.record.shipper import Entry, Shipper
 from lstm_bench.record.study import RunLine, Trial
+from lstm_bench.report.note import study_note
 from lstm_bench.report.screen import Screen
 from lstm_bench.report.table import setting
 from lstm_bench.result import RunResult, Status
 from lstm_bench.search.job import TrialJob
 from lstm_bench.search.study import Question
 from lstm_bench.spec import RunSpec, fingerprint
-
-if TYPE_CHECKING:
-    from lstm_bench.record.mlflow import Tracker
 
 
 @dataclass(slots=True)
@@ -36,25 +34,29 @@ class Desk:
     ledger: Ledger
     results: Results
     facts: Mapping[str, str]
-    tracker: "Tracker"
+    shipper: Shipper
     screen: Screen
     _best: Trial | None = None
     _trials: set[int] = field(default_factory=set)  # open in MLflow, where a trial has several seeds
 
-    def catch_up(self, closed: set[str]) -> None:
-        """Send MLflow the runs that had ended when an earlier start was killed before it had sent them.
-
-        Args:
-            closed: the keys of the runs that MLflow knows the end of.
-        """
+    def begin(self) -> None:
+        """Open the study in MLflow, and send the runs whose end it does not know: an earlier driver was killed."""
+        tags = {"task": self.question.base.task, "family": self.question.task.family}
+        closed = self.shipper.begin_study(self.ledger.files.name, tags)
         for line in list(self.ledger.lines.values()):
             if line.status and line.status.counts and self._key(line) not in closed:
                 self._open(line, self._spec_of(line))
                 files = self.results.run(line.run)
                 for reading in files.readings:
-                    self.tracker.heard(self._key(line), reading)
+                    self.shipper.heard(self._key(line), reading)
                 self._close(line, files.result or RunResult(line.status))
         self._best = best_trial([trial for trial in self.ledger.trials if trial.done], self.question.goal)
+
+    def end(self, status: str, board: Board) -> None:
+        """Close the study in MLflow, with its answer."""
+        for number in list(self._trials):  # their seeds were not all run
+            self._close_trial(number, Status.KILLED)
+        self.shipper.end_study(status, study_note(board), answer(board))
 
     def _spec_of(self, line: RunLine) -> RunSpec:
         more = self.question.confirm if line.purpose == "confirm" else {}
@@ -67,7 +69,7 @@ class Desk:
                 self._open(job.begun(), job.spec)
                 self.screen.started(_place(job), self._label(job), job.settings, job.spec.train.steps)
             case Heard(TrialJob() as job, reading):
-                self.tracker.heard(self._key(job.begun()), reading)
+                self.shipper.heard(self._key(job.begun()), reading)
                 self.screen.heard(_place(job), reading)
             case Ended(TrialJob() as job, result):
                 self._close(job.begun(), result)
@@ -76,28 +78,21 @@ class Desk:
                 best = self._best.score if self._best else None
                 self.screen.ended(_place(job), result, best, reused=job.run_id if job.reused else None)
 
-    def close(self) -> None:
-        """Close the trials whose seeds were not all run."""
-        for number in list(self._trials):
-            self._close_trial(number, Status.KILLED)
-
     def _look_for_the_best(self, trial: Trial) -> None:
         if not trial.done:
             return
         self._best = best_trial([one for one in (self._best, trial) if one], self.question.goal)
         if self._best and self._best.score is not None:
-            self.tracker.best_so_far(self.ledger.done, {f"best/{self.question.goal.metric}": self._best.score})
+            self.shipper.best_so_far(self.ledger.done, {f"best/{self.question.goal.metric}": self._best.score})
 
     def _open(self, line: RunLine, spec: RunSpec) -> None:
         """Open a run in MLflow, and first its trial's where that is another one."""
-        from lstm_bench.record.mlflow import Entry
-
         grouped = line.purpose == "search" and self.question.budget.seeds > 1
         tags = self._tags(line, spec)
         if grouped and line.number not in self._trials:
             values = {path: value for path, value in spec.flat().items() if path != "seed"}
             name = f"trial {line.number}: {setting(line.settings)}"
-            self.tracker.started(Entry(self._trial_key(line.number), name, values, {**tags, "kind": "trial"}))
+            self.shipper.started(Entry(self._trial_key(line.number), name, values, {**tags, "kind": "trial"}))
             self._trials.add(line.number)
         if grouped:
             name = f"seed {line.seed}"
@@ -108,10 +103,10 @@ class Desk:
             {"reused_from": line.run} if line.reused else {}
         )
         parent = self._trial_key(line.number) if grouped else None
-        self.tracker.started(Entry(self._key(line), name, spec.flat(), {**tags, **more}, parent))
+        self.shipper.started(Entry(self._key(line), name, spec.flat(), {**tags, **more}, parent))
 
     def _close(self, line: RunLine, result: RunResult) -> None:
-        self.tracker.ended(self._key(line), result)
+        self.shipper.ended(self._key(line), result)
         if line.number in self._trials and line.purpose == "search":
             trial = self.ledger.trial(line.number)
             if trial.status or result.status is Status.KILLED:
@@ -121,7 +116,7 @@ class Desk:
         self._trials.discard(number)
         trial, metric = self.ledger.trial(number), self.question.goal.metric
         figures = {"trial/seeds": float(len(trial.runs))} | ({f"best/{metric}": trial.score} if trial.score else {})
-        self.tracker.ended(self._trial_key(number), RunResult(status, figures))
+        self.shipper.ended(self._trial_key(number), RunResult(status, figures))
 
     def _key(self, line: RunLine) -> str:
         return f"{self.ledger.files.name}/{line.purpose}/{line.number}/{line.seed}"
@@ -152,4 +147,18 @@ def run_tags(spec: RunSpec, facts: Mapping[str, str]) -> dict[str, str]:
         "device": spec.device,
         "fingerprint": fingerprint(spec, facts),
         "commit": machine().get("commit", "unknown"),
+    }
+
+
+def answer(board: Board) -> dict[str, float]:
+    """A board's figures as MLflow metrics of the parent run."""
+    metric, found = board["goal"]["metric"], board["confirmed"]
+    if not found:
+        return {}
+    ends = {end: found["score"][end] for end in ("mean", "low", "high") if found["score"][end] is not None}
+    return {
+        **{f"test/{metric}_{end}": value for end, value in ends.items()},
+        **{f"floor/{name}": floor["score"] for name, floor in found["floors"].items()},
+        "speed/timesteps_per_second": found["timesteps_per_second"],
+        **found["memory"],
     }

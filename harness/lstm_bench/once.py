@@ -8,6 +8,7 @@ from lstm_bench.pool import Ended, Heard, Job, Started
 from lstm_bench.pool.local import LocalPool
 from lstm_bench.record.files import Results
 from lstm_bench.record.run import new_run_id
+from lstm_bench.record.shipper import Entry, Shipper
 from lstm_bench.result import RunResult, Status
 from lstm_bench.spec import RunSpec, fingerprint
 
@@ -20,12 +21,9 @@ def run_once(spec: RunSpec, *, results: Results, console: Console, run_timeout: 
         KeyboardInterrupt: after the run has ended as `killed`.
     """
     result = RunResult(Status.KILLED)
-    with LocalPool(spec, 1, run_timeout=run_timeout) as pool:
-        from lstm_bench.record.mlflow import Entry, Tracker
-
+    with LocalPool(spec, 1, run_timeout=run_timeout) as pool, Shipper(results, spec.task) as tracker:
         beneath = facts(spec, pool.data_digest)
         jobs = [Job(spec, results.run(new_run_id(spec.task)).path, fingerprint=fingerprint(spec, beneath))]
-        tracker = Tracker(results, spec.task)
         for event in pool.run(lambda: jobs.pop() if jobs else None):
             match event:
                 case Started(job):

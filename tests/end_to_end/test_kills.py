@@ -49,6 +49,11 @@ def test_a_driver_killed_once(tmp_path: Path, unharmed: dict[tuple[str, int, int
     examine(Results(tmp_path / "results"), unharmed)
 
 
+def test_a_shipper_killed(tmp_path: Path, unharmed: dict[tuple[str, int, int], list[float]]) -> None:
+    survive(tmp_path, random.Random(3), ["shipper"])
+    examine(Results(tmp_path / "results"), unharmed)
+
+
 def test_a_driver_killed_before_anything_ran(tmp_path: Path, unharmed: dict[tuple[str, int, int], list[float]]) -> None:
     process = start(tmp_path, *STUDY, "--name", "s")
     wait_for(tmp_path / "results" / "studies.journal", process)
@@ -64,7 +69,7 @@ def test_anything_killed_at_random_moments(
     tmp_path: Path, seed: int, unharmed: dict[tuple[str, int, int], list[float]]
 ) -> None:
     chance = random.Random(seed)
-    victims = ["driver", "server", "worker", "driver", "server", "driver"]
+    victims = ["driver", "server", "worker", "driver", "shipper", "driver"]
     chance.shuffle(victims)
     survive(tmp_path, chance, victims)
     examine(Results(tmp_path / "results"), unharmed)
@@ -104,7 +109,9 @@ def kill(driver: "subprocess.Popen[str]", victim: str, chance: random.Random) ->
             time.sleep(0.05)
         assert not any(map(alive, family)), "orphans"
         return True
-    targets = tops if victim == "server" else [pid for top in tops for pid in parents[top]]
+    shippers = [pid for pid in descendants(driver.pid) if "lstm_bench.record.shipper" in command_of(pid)]
+    workers = [pid for top in tops for pid in parents[top]]
+    targets = {"server": tops, "worker": workers, "shipper": shippers}[victim]
     if not targets:
         return False
     with suppress(ProcessLookupError):

@@ -21,8 +21,8 @@ from mlflow.exceptions import MlflowException
 from lstm_bench.errors import BenchError
 from lstm_bench.record.disk import file_name
 from lstm_bench.record.files import Results
+from lstm_bench.record.shipper import Entry
 from lstm_bench.result import Reading, RunResult, Status
-from lstm_bench.spec import Value
 
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # making a store is no news to a person
 logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -34,25 +34,6 @@ CHARTS = "/#/experiments/{experiment}/runs?workflowType=machine_learning&compare
 COMPARE = "/#/compare-runs?runs=[{runs}]&experiments=[{experiments}]"
 RUNNING = "RUNNING"
 MOST = 1000  # metrics in a call
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A run as MLflow is to show it.
-
-    Attributes:
-        key: what makes it one MLflow run: the run's id, or its place in its study.
-        name: for people.
-        values: the parameters, by the paths that `--set` takes.
-        tags: what it is found by.
-        parent: the key of the run that it is shown under; the study's, if there is one, where it is None.
-    """
-
-    key: str
-    name: str
-    values: Mapping[str, Value]
-    tags: Mapping[str, str]
-    parent: str | None = None
 
 
 @dataclass(slots=True)

@@ -142,8 +142,11 @@ class StudyFiles:
         write_whole(self.path / "study.toml", asked_toml)
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self) -> Iterator[bool]:
         """While entered, this driver alone works at the study. The kernel lets go of it when the driver dies.
+
+        Yields:
+            Whether the last driver came to its end, so that nothing is left to be made good.
 
         Raises:
             UsageError: another driver works at it.
@@ -159,9 +162,9 @@ class StudyFiles:
                 f"study '{self.name}' is being worked at by {who}: wait for it, stop it, or choose another --name"
             ) from None
         try:
-            since = time.strftime("%Y-%m-%d %H:%M:%S")
+            orderly, since = not holder.exists(), time.strftime("%Y-%m-%d %H:%M:%S")
             write_whole(holder, as_json({"pid": os.getpid(), "host": platform.node(), "since": since}))
-            yield
+            yield orderly
             holder.unlink()
         finally:
             lock.release()
