@@ -1,4 +1,4 @@
-"""What a trial costs the driver itself, from the first to the two thousandth. `make microbench`; figures, no assertions."""
+"""What a trial costs the driver, from the first to the two thousandth. `make microbench`; figures, no assertions."""
 
 import io
 import time

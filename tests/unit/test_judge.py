@@ -10,7 +10,8 @@ from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner,
 from optuna.trial import TrialState
 from scipy import stats
 
-from lstm_bench.search.judge import Curve, Judge, Rivals, longest
+from lstm_bench.search.curve import Curve, longest
+from lstm_bench.search.judge import Judge, Rivals
 
 calm = settings(deadline=None, max_examples=60)
 scores = st.floats(-1e6, 1e6)

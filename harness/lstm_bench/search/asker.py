@@ -5,7 +5,6 @@ that was killed waits there (WAITING) until it is asked for again, under its own
 """
 
 import contextlib
-import math
 from typing import Any
 
 import optuna
@@ -17,8 +16,8 @@ from lstm_bench.record.files import Results
 from lstm_bench.record.ledger import Ledger
 from lstm_bench.record.study import Trial
 from lstm_bench.result import Status
+from lstm_bench.search.curve import Curve
 from lstm_bench.search.journal import open_journal
-from lstm_bench.search.judge import Curve, longest
 from lstm_bench.search.methods import make_sampler
 from lstm_bench.search.study import Question
 
@@ -84,14 +83,10 @@ class Asker:
 
     def _curve(self, trial: Trial) -> dict[int, float]:
         """The points that Optuna was shown of a trial."""
-        goal, base = self._question.goal, self._question.base
-        curve = Curve(longest(base.train.steps, self._question.space.distributions.get("train.steps")))
-        scores = [
-            (line.seed - base.seed, reading.step, reading.metrics[f"valid/{goal.metric}"])
-            for line in trial.runs
-            for reading in self._results.run(line.run).readings
-        ]
-        return dict(curve.point(k, step, goal.objective(s)) for k, step, s in scores if math.isfinite(s))
+        curve = Curve.of(self._question)
+        readings = [(line.seed, reading) for line in trial.runs for reading in self._results.run(line.run).readings]
+        points = [curve.take(self._question, seed, reading) for seed, reading in readings]
+        return dict(point for point in points if point)
 
     def _take_over(self, trial: FrozenTrial, *, done: bool) -> None:
         """Nothing runs when a start begins: what the last one left is told, or waits to be asked for again."""

@@ -8,42 +8,13 @@ import copy
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.pruners import BasePruner
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from scipy.special import stdtrit
-
-
-@dataclass(slots=True)
-class Curve:
-    """The objective of one setting at each step, by seed.
-
-    Attributes:
-        span: steps of the longest run; the steps of the seed numbered j are counted from j times as many.
-    """
-
-    span: int
-    _seeds: list[dict[int, float]] = field(default_factory=list)
-
-    def point(self, seed: int, step: int, value: float) -> tuple[int, float]:
-        """Take a reading of the seed numbered `seed`, and give the mean at that step over it and those before.
-
-        A run that ended earlier (solved) counts with its last value.
-        """
-        while len(self._seeds) <= seed:
-            self._seeds.append({})
-        self._seeds[seed][step] = value
-        others = [next((v for s, v in reversed(own.items()) if s <= step), None) for own in self._seeds[:seed]]
-        found = [value, *(other for other in others if other is not None)]
-        return seed * self.span + step, sum(found) / len(found)
-
-    def start_of(self, step: int) -> int:
-        """The first counted step of the seed that a counted step is of."""
-        return (step - 1) // self.span * self.span
 
 
 class Judge:
@@ -139,10 +110,3 @@ class Rivals:
         behind = behind if self.maximize else -behind
         error = math.sqrt(self.squares / self.freedom * (1 / len(objectives) + 1 / seeds))
         return behind > float(stdtrit(self.freedom, confidence)) * error
-
-
-def longest(steps: int, distribution: BaseDistribution | None) -> int:
-    """The most steps that a run may have: the base's, or the end of their range where `train.steps` is searched."""
-    if isinstance(distribution, CategoricalDistribution):
-        return max(int(choice) for choice in distribution.choices if choice is not None)
-    return distribution.high if isinstance(distribution, IntDistribution) else steps

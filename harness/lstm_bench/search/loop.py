@@ -1,10 +1,8 @@
 """Ask, run, tell: a study's trials, from wherever it stands to as many as were asked for."""
 
-import math
 from collections import deque
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 from optuna.trial import TrialState
@@ -20,8 +18,7 @@ from lstm_bench.result import Reading, RunResult, Status
 from lstm_bench.search import measures
 from lstm_bench.search.asker import Asker, optuna_state
 from lstm_bench.search.job import TrialJob
-from lstm_bench.search.judge import Curve, Judge, Rivals, longest
-from lstm_bench.search.methods import make_pruner
+from lstm_bench.search.referee import Referee
 from lstm_bench.search.study import Question
 from lstm_bench.spec import fingerprint
 
@@ -33,8 +30,6 @@ class _Going:
     """A trial that goes on: one run at a time, seed after seed."""
 
     settings: Mapping[str, Any]
-    curve: Curve
-    rivals: Rivals  # what it may know of the others
     objectives: list[float] = field(default_factory=list)  # of its seeds that are done
 
 
@@ -62,19 +57,7 @@ class Search:
     ) -> None:
         self._question, self._facts, self._pool, self._results, self._ledger = question, facts, pool, results, ledger
         self._asker = Asker(question, results, ledger)
-        self._span = longest(question.base.train.steps, question.space.distributions.get("train.steps"))
-        self._judge = Judge(
-            ledger.files.name,
-            maximize=question.goal.search_maximizes,
-            make_pruner=partial(
-                make_pruner,
-                question.pruner,
-                steps=self._span * question.budget.seeds,
-                eval_every=question.base.train.eval_every,
-                prune_after=question.budget.prune_after,
-            ),
-            lanes=question.workers or 1,
-        )
+        self._referee = Referee(question, ledger.files.name, results)
         # A timing is measured again; a deterministic study must not depend on what other studies have left.
         again = force or question.workers is not None or measures.are_timed(question.objectives)
         self._index = None if again else Index(results)
@@ -83,14 +66,16 @@ class Search:
         self._next_seeds: deque[TrialJob] = deque()
         self._untold = set(self._asker.untold)
         self._told = 0  # every trial below this number is told, in a deterministic study
-        self._rivals = [Rivals(question.goal.search_maximizes)]  # after each trial that was told
         self._failures = 0  # in a row
         self._closing: str | None = None  # why no more runs are wanted
         self._failed: BenchError | None = None
         self._happened: deque[Event] = deque()  # what is to be yielded of runs that nobody executes
         for trial in ledger.trials:
             if trial.done:
-                self._recall(trial)
+                self._referee.recall(trial)
+                if trial.number not in self._untold:
+                    self._referee.learn(trial)
+                    self._told = trial.number + 1
         if question.workers is None:
             for number in sorted(self._untold):
                 self._tell(number)
@@ -153,18 +138,11 @@ class Search:
 
     def _begin(self, number: int, settings: Mapping[str, Any]) -> TrialJob:
         """The first run of a trial, or the one that it had come to when it was killed."""
-        self._judge.begin(number)
-        going = self._going[number] = _Going(settings, Curve(self._span), self._known_to(number))
-        for line in self._ledger.trial(number).runs if number in self._ledger else ():
-            if line.objective is not None:
-                self._retell(number, line)
-                going.objectives.append(line.objective)
+        runs = self._ledger.trial(number).runs if number in self._ledger else ()
+        done = [line for line in runs if line.objective is not None]
+        self._referee.begin(number, done)
+        self._going[number] = _Going(settings, [line.objective for line in done if line.objective is not None])
         return self._job(number)
-
-    def _known_to(self, number: int) -> Rivals:
-        """What a trial may know of the others: all that is told, or what was when it was asked."""
-        workers = self._question.workers
-        return self._rivals[-1 if workers is None else max(0, number - workers + 1)]
 
     def _job(self, number: int) -> TrialJob:
         """The run of a trial's next seed; a known one where there is one."""
@@ -211,26 +189,12 @@ class Search:
             self._pool.go_on(job.run_id)
 
     def _point(self, job: TrialJob, reading: Reading) -> bool:
-        """Take a reading into its trial's curve, and show Optuna. Returns whether the pruner has seen enough."""
-        point = self._curve_point(job.number, job.spec.seed, reading)
+        """Show Optuna and the referee a reading. Returns whether the trial has lost."""
+        point = self._referee.point(job.number, job.spec.seed, reading)
         if point is None:
             return False
         self._asker.report(job.number, *point)
-        return self._judge.heard(job.number, *point, since=self._going[job.number].curve.start_of(point[0]))
-
-    def _curve_point(self, number: int, seed: int, reading: Reading) -> tuple[int, float] | None:
-        goal = self._question.goal
-        score = reading.metrics[f"valid/{goal.metric}"]
-        if not math.isfinite(score):
-            return None
-        return self._going[number].curve.point(seed - self._question.base.seed, reading.step, goal.objective(score))
-
-    def _retell(self, number: int, line: RunLine) -> None:
-        """Let the judge hear a run that is over."""
-        for reading in self._results.run(line.run).readings:
-            point = self._curve_point(number, line.seed, reading)
-            if point:
-                self._judge.heard(number, *point, since=self._going[number].curve.start_of(point[0]))
+        return self._referee.has_lost(job.number, point)
 
     def _ended(self, job: TrialJob, result: RunResult) -> None:
         """Put down how a run ended; go on with the trial's next seed, or end the trial."""
@@ -239,30 +203,30 @@ class Search:
             going.objectives.append(line.objective)
             if self._index and not job.reused:
                 self._index.add(job.fingerprint, job.spec.seed, job.run_id)
-        trial_status = self._trial_status(going, line)
+        trial_status = self._trial_status(line, going.objectives)
         self._look_at_the_clock()
         self._ledger.write(replace(line, trial_status=trial_status))
         if trial_status:
             self._end_trial(job.number, result)
         elif result.status is Status.KILLED or self._closing:
             del self._going[job.number]
+            self._referee.put_back(job.number)
             self._asker.put_back(job.number)
         else:
             self._next_seeds.append(self._job(job.number))
 
-    def _trial_status(self, going: _Going, line: RunLine) -> Status | None:
+    def _trial_status(self, line: RunLine, objectives: Sequence[float]) -> Status | None:
         """How a trial stands after a run of it: None where its next seed is due, or the run is to be taken up."""
         if line.status is Status.KILLED:
             return None
-        seeds = self._question.budget.seeds
-        if line.objective is None or len(going.objectives) == seeds:
+        if line.objective is None or len(objectives) == self._question.budget.seeds:
             return line.status
-        return Status.PRUNED if going.rivals.beat(going.objectives, seeds) else None
+        return Status.PRUNED if self._referee.is_beaten(line.number, objectives) else None
 
     def _end_trial(self, number: int, result: RunResult) -> None:
         trial = self._ledger.trial(number)
         del self._going[number]
-        self._judge.end(number, optuna_state(trial), trial.objective)
+        self._referee.end(trial)
         self._untold.add(number)
         if self._question.workers is None:
             self._tell(number)
@@ -272,13 +236,7 @@ class Search:
         trial = self._ledger.trial(number)
         self._untold.discard(number)
         self._asker.tell(trial)
-        self._learn(trial)
-
-    def _learn(self, trial: Trial) -> None:
-        """What other settings may know of a trial that was told."""
-        complete = trial.objective is not None and self._question.budget.seeds > 1
-        found = [line.objective for line in trial.runs if line.objective is not None]
-        self._rivals.append(self._rivals[-1].joined_by(found) if complete else self._rivals[-1])
+        self._referee.learn(trial)
 
     def _tell_up_to(self, last: int) -> bool:
         """Tell, in order, the trials up to the one numbered `last`; False where one of them has not ended."""
@@ -300,15 +258,3 @@ class Search:
                 f"study {self._ledger.files.name}: {self._failures} trials in a row failed, the last one {why}; "
                 f"that is more than --max-failures {most}. What is done is kept"
             )
-
-    def _recall(self, trial: Trial) -> None:
-        """Let the judge know a trial of an earlier start, as it knew it then."""
-        self._judge.begin(trial.number)
-        self._going[trial.number] = _Going(trial.settings, Curve(self._span), self._rivals[-1])
-        for line in trial.runs:
-            self._retell(trial.number, line)
-        del self._going[trial.number]
-        self._judge.end(trial.number, optuna_state(trial), trial.objective)
-        if trial.number not in self._untold:
-            self._learn(trial)
-            self._told = trial.number + 1
