@@ -50,7 +50,8 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(tmp_path: Path) 
 
     again = call(tmp_path, *arguments)
     assert again.returncode == 0, again.stderr
-    assert len(results.study("mine").searched) == 4
+    assert [trial.number for trial in results.study("mine").searched] == [0, 1, 2, 3]
+    assert {line.run for line in killed} <= {line.run for line in results.study("mine").lines}  # taken up, not replaced
     assert statuses(results)["mine"] == "FINISHED"
     assert trial_states(results, "mine").count("COMPLETE") == 4
 

@@ -23,13 +23,13 @@ from lstm_bench.search.methods import (
     SAMPLERS,
     Hyperband,
     Method,
-    OptimizerUnpickler,
     draw_seed,
     drawn_at_random,
     make_pruner,
     make_sampler,
     refuse,
 )
+from lstm_bench.search.samplers import OptimizerUnpickler
 from lstm_bench.search.space import Space
 
 RATE = {"train.lr": {"low": 1e-3, "high": 1e-1, "log": True}}
