@@ -44,13 +44,23 @@ class Desk:
         tags = {"task": self.question.base.task, "family": self.question.task.family}
         closed = self.shipper.begin_study(self.ledger.files.name, tags)
         for line in list(self.ledger.lines.values()):
-            if line.status and line.status.counts and self._key(line) not in closed:
+            if line.status and line.status.counts and not self._is_told(line, closed):
                 self._open(line, self._spec_of(line))
                 files = self.results.run(line.run)
                 for reading in files.readings:
                     self.shipper.heard(self._key(line), reading)
                 self._close(line, files.result or RunResult(line.status))
         self._best = best_trial([trial for trial in self.ledger.trials if trial.done], self.question.goal)
+
+    def _is_told(self, line: RunLine, closed: set[str]) -> bool:
+        """Whether MLflow knows the end of a run, and of its trial where that is another MLflow run."""
+        if self._key(line) not in closed:
+            return False
+        whole = self._is_grouped(line) and self.ledger.trial(line.number).done
+        return not whole or self._trial_key(line.number) in closed
+
+    def _is_grouped(self, line: RunLine) -> bool:
+        return line.purpose == "search" and self.question.budget.seeds > 1
 
     def end(self, status: str, board: Board) -> None:
         """Close the study in MLflow, with its answer."""
@@ -87,7 +97,7 @@ class Desk:
 
     def _open(self, line: RunLine, spec: RunSpec) -> None:
         """Open a run in MLflow, and first its trial's where that is another one."""
-        grouped = line.purpose == "search" and self.question.budget.seeds > 1
+        grouped = self._is_grouped(line)
         tags = self._tags(line, spec)
         if grouped and line.number not in self._trials:
             values = {path: value for path, value in spec.flat().items() if path != "seed"}

@@ -75,11 +75,42 @@ def test_anything_killed_at_random_moments(
     examine(Results(tmp_path / "results"), unharmed)
 
 
-def survive(folder: Path, chance: random.Random, victims: list[str]) -> None:
+DETERMINISTIC = ["search", "toy:Toy", "--trials", "8", "--workers", "2", "--seeds", "2", "--deterministic",
+                 "--confirm-seeds", "1", "--set", "options.fault=slow", "--set", "options.at=0",
+                 "--set", "train.steps=20", "--set", "train.eval_every=4"]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_deterministic_study_is_the_same_whatever_is_killed(tmp_path: Path) -> None:
+    """Settings, verdicts of the pruner, values: all of them, on the mean over two seeds."""
+    whole, shot = tmp_path / "whole", tmp_path / "shot"
+    whole.mkdir()
+    shot.mkdir()
+    survive(whole, random.Random(0), [], DETERMINISTIC)
+    survive(shot, random.Random(7), ["driver", "server", "driver", "shipper", "driver"], DETERMINISTIC)
+    found = [
+        [(t.number, dict(t.settings), t.status, t.objective, [(r.seed, r.status, r.score) for r in t.runs])
+         for t in Results(folder / "results").study("s").trials]
+        for folder in (whole, shot)
+    ]  # fmt: skip
+    assert found[0] == found[1]
+    assert {status for _, _, status, *_ in found[0]} >= {Status.FINISHED, Status.PRUNED}, "a study that says something"
+    for folder in (whole, shot):
+        results = Results(folder / "results")
+        client = MlflowClient(results.mlflow_uri)
+        runs = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
+        kinds = Counter(run.data.tags["kind"] for run in runs)
+        assert kinds == {"study": 1, "trial": 8, "run": len(results.study("s").lines)}
+        ends = {Status.FINISHED: "FINISHED", Status.PRUNED: "KILLED"}
+        trials = {run.data.tags["trial"]: run.info.status for run in runs if run.data.tags["kind"] == "trial"}
+        assert trials == {str(t.number): ends[t.status] for t in results.study("s").trials if t.status}
+
+
+def survive(folder: Path, chance: random.Random, victims: list[str], study: list[str] = STUDY) -> None:
     """Run the study to its end, killing one victim after the other on the way."""
     waiting = list(victims)
     while True:
-        process = start(folder, *STUDY, "--name", "s")
+        process = start(folder, *study, "--name", "s")
         while waiting and process.poll() is None:
             time.sleep(chance.uniform(0.2, 1.5) if work_has_begun(folder) else 0.2)
             if work_has_begun(folder) and kill(process, waiting[0], chance):

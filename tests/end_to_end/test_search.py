@@ -2,7 +2,9 @@
 
 import re
 import signal
+import sqlite3
 import time
+from contextlib import closing, suppress
 from pathlib import Path
 
 import optuna
@@ -82,6 +84,30 @@ def test_a_run_alone_is_kept_and_tracked_too(tmp_path: Path) -> None:
     assert files.spec.train.lr == 1e-2
     assert files.spec.seed == 7
     assert statuses(results) == {path.name: "FINISHED"}
+
+
+def test_a_run_alone_whose_driver_was_killed_is_closed_by_the_next_one(tmp_path: Path) -> None:
+    endless = ["run", "toy:Toy", "--set", "options.fault=slow", "--set", "options.at=0", "--set", "train.steps=100000"]
+    process = start(tmp_path, *endless)
+    results = Results(tmp_path / "results")
+    while not is_running_in(results.root / "mlflow.db"):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.kill()
+    process.communicate()
+    (killed,) = statuses(results)
+    assert statuses(results)[killed] == "RUNNING"
+    assert call(tmp_path, "run", "toy:Toy").returncode == 0
+    assert statuses(results)[killed] == "KILLED"
+
+
+def is_running_in(store: Path) -> bool:
+    """Whether MLflow has a run that goes on; asked without MLflow, which would make the store if it is not there."""
+    if not store.exists():
+        return False
+    with closing(sqlite3.connect(store)) as database, suppress(sqlite3.OperationalError):
+        return database.execute("SELECT COUNT(*) FROM runs WHERE status = 'RUNNING'").fetchone()[0] > 0
+    return False
 
 
 def statuses(results: Results) -> dict[str, str]:

@@ -66,6 +66,14 @@ class Tracker:
         self._parent: _Open | None = None
         with opened(results) as self._client:
             self.experiment = self._experiment(task)
+            self._close_abandoned()
+
+    def _close_abandoned(self) -> None:
+        """Close the single runs whose driver was killed: nobody takes these up again."""
+        running = "attributes.status = 'RUNNING' AND tags.kind = 'run'"
+        for run in self._client.search_runs([self.experiment], running, max_results=1000):
+            if "study" not in run.data.tags and not self._results.run(run.data.tags["run"]).is_alive:
+                self._client.set_terminated(run.info.run_id, run_status(Status.KILLED))
 
     def _experiment(self, task: str) -> str:
         known = self._client.get_experiment_by_name(task)
@@ -80,7 +88,7 @@ class Tracker:
         What an earlier start left running there is closed as killed, until its run is taken up again.
 
         Returns:
-            The keys of the runs that MLflow has closed by their own end.
+            The keys of the runs that MLflow has closed by an end of their own; the killed ones may have gone on.
         """
         parent = study_run(self._client, self.experiment, name)
         if parent:
@@ -95,7 +103,7 @@ class Tracker:
             self._known[key] = run.info.run_id
             if run.info.status == RUNNING:
                 self._client.set_terminated(run.info.run_id, run_status(Status.KILLED))
-            elif "status" in run.data.tags:
+            elif run.data.tags.get("status", Status.KILLED) != Status.KILLED:
                 closed.add(key)
         return closed
 

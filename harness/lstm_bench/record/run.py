@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from lstm_bench.record.disk import SCHEMA, append_line, as_json, file_name, read_lines, read_whole, write_whole
 from lstm_bench.result import Reading, RunResult
@@ -35,6 +35,17 @@ class RunFiles:
     def lock(self) -> FileLock:
         """Held by the run's process while it lives; the kernel lets go of it when that ends, however it does."""
         return FileLock(self.path / "lock")
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its process lives."""
+        if not self.path.exists():
+            return False
+        try:
+            with self.lock().acquire(timeout=0):
+                return False
+        except Timeout:
+            return True
 
     @property
     def checkpoint(self) -> Path:

@@ -1,5 +1,6 @@
 """A study: what is asked, checked; and the files that are this question's."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -34,7 +35,7 @@ class Question:
         base: resolved; the space's values are put into it. Its seed is the first of the search's.
         task: the task that it names.
         space: what is searched.
-        budget: how much it may spend; its trials are written out.
+        budget: how much it may spend; its trials are written out, no more than a grid has cells.
         strategy: how it searches.
         confirm: values by dotted path that the confirming runs have instead, such as more steps: a search may be
             cheaper than what it is for.
@@ -64,6 +65,9 @@ class Question:
             budget = replace(budget, trials=TRIALS)
         given = table.search or DEFAULT
         space = Space.of(given, base)
+        if Method.parse(strategy.sampler, "sampler").name == "grid":
+            cells = math.prod(len(choices) for choices in space.grid().values())
+            budget = replace(budget, trials=min(budget.trials or cells, cells))
         _check_seeds(base, budget, table.confirm)
         resolve(base.with_values(table.confirm))
         check_objectives(strategy.objectives, task.goal, base.device)
@@ -111,9 +115,8 @@ class Question:
 
     @property
     def trials(self) -> float:
-        """How many trials there may be: infinite where the minutes alone say, no more than a grid has cells."""
-        cells = self.space.cells() if self.sampler.name == "grid" else None
-        return min(self.budget.trials or float("inf"), cells or float("inf"))
+        """How many trials there may be; infinite where the minutes alone say."""
+        return self.budget.trials or math.inf
 
     def run_spec(self, settings: Mapping[str, Any], seed: int) -> RunSpec:
         """The run of a setting on one of the search's seeds."""
