@@ -43,14 +43,19 @@ def environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": PLUGINS, "COLUMNS": "120", "LSTM_BENCH_CHECKPOINT_SECONDS": "0"}
 
 
-def descendants(pid: int) -> set[int]:
-    """A process's children, and theirs."""
-    parents = {}
+def parents() -> dict[int, int]:
+    """The parent of each process there is."""
+    found = {}
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it has ended since
-            parents[int(process.name)] = int((process / "stat").read_text().rpartition(")")[2].split()[1])
-    found = {pid}
-    while more := {p for p, parent in parents.items() if parent in found} - found:
+            found[int(process.name)] = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+    return found
+
+
+def descendants(pid: int) -> set[int]:
+    """A process's children, and theirs."""
+    of, found = parents(), {pid}
+    while more := {p for p, parent in of.items() if parent in found} - found:
         found |= more
     return found - {pid}
 

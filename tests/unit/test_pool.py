@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from shell import alive, descendants
 from toy import Toy
 
 from lstm_bench.errors import BenchError, UsageError
@@ -114,28 +115,6 @@ def result_of(results: Results, one: Job) -> RunResult:
 
 def steps(results: Results, one: Job) -> list[int]:
     return [reading.step for reading in results.run(one.run_id).readings]
-
-
-def parents() -> dict[int, int]:
-    found = {}
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it has ended since
-            found[int(process.name)] = int((process / "stat").read_text().rpartition(")")[2].split()[1])
-    return found
-
-
-def descendants(pid: int) -> set[int]:
-    of, found = parents(), {pid}
-    while more := {p for p, parent in of.items() if parent in found} - found:
-        found |= more
-    return found - {pid}
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def gone_in_time(pids: set[int], seconds: float) -> bool:
