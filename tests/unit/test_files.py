@@ -1,4 +1,6 @@
 import json
+import os
+import platform
 import re
 import threading
 from pathlib import Path
@@ -81,9 +83,10 @@ def test_a_reader_sees_the_old_file_or_the_new_one(tmp_path: Path) -> None:
 
 def test_a_run_comes_back_from_its_files(results: Results) -> None:
     run = results.run("one")
-    run.begin(SPEC, {"cpu": "fast"})
+    run.begin(SPEC, {"cpu": "fast"}, "f" * 16)
     assert (run.id, run.spec, run.readings, run.result) == ("one", SPEC, [], None)
-    assert run.machine == {"schema": 1, "cpu": "fast"}
+    here = {"host": platform.node(), "pid": os.getpid()}
+    assert run.machine == {"schema": 1, "cpu": "fast", "fingerprint": "f" * 16, **here}
     found = [reading(1, **{"train/loss": 0.1 + 0.2}), reading(2, **{"train/loss": float("inf")})]
     for each in found:
         run.log(each)

@@ -22,9 +22,10 @@ from toy import Toy
 
 from lstm_bench.errors import BenchError, UsageError
 from lstm_bench.execute import spec_of
-from lstm_bench.pool import Ended, Event, Heard, Job, Started, local
-from lstm_bench.pool.local import LocalPool, oom_kills
-from lstm_bench.pool.nursery import Spawner, WarmServer, how_it_ended
+from lstm_bench.pool import Ended, Event, Heard, Job, Started, local, verdict
+from lstm_bench.pool.local import LocalPool
+from lstm_bench.pool.nursery import Spawner, WarmServer
+from lstm_bench.pool.verdict import how_it_ended, oom_kills
 from lstm_bench.record.files import Results
 from lstm_bench.record.run import new_run_id
 from lstm_bench.result import RunResult, Status
@@ -321,7 +322,7 @@ def test_a_run_shot_from_outside_is_told_so_and_the_next_one_runs(
 ) -> None:
     counter = tmp_path / "memory.events"
     counter.write_text("oom 9\noom_kill 3\n")
-    monkeypatch.setattr(local, "OOM_COUNTERS", (str(counter), "/absent"))
+    monkeypatch.setattr(verdict, "OOM_COUNTERS", (str(counter), "/absent"))
     endless, good = job(results, **ENDLESS), job(results)
     with make_pool() as pool:
         for event in all_of(pool, endless, good):
@@ -494,7 +495,7 @@ def test_a_job_is_the_same_on_the_other_side_of_the_socket(results: Results) -> 
 def test_the_kernels_counters_are_added_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name, text in {"a": "oom 5\noom_kill 2\n", "b": "pgfault 3\noom_kill 40\noom_kill_group 7\n"}.items():
         (tmp_path / name).write_text(text)
-    monkeypatch.setattr(local, "OOM_COUNTERS", [str(tmp_path / name) for name in ("a", "b", "absent")])
+    monkeypatch.setattr(verdict, "OOM_COUNTERS", [str(tmp_path / name) for name in ("a", "b", "absent")])
     assert oom_kills() == 42
 
 

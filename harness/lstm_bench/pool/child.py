@@ -8,13 +8,13 @@ import contextlib
 import ctypes
 import json
 import os
-import platform
 import queue
 import signal
 import sys
 import threading
 import traceback
 from collections.abc import Iterator
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,12 @@ from typing import Any
 from filelock import Timeout
 
 from lstm_bench.checkpoint import Checkpoint
-from lstm_bench.execute import Word, execute, figures, one_line
+from lstm_bench.execute import Word, execute, one_line
 from lstm_bench.meter import machine
 from lstm_bench.pool import Job
+from lstm_bench.pool.verdict import in_its_stead
 from lstm_bench.record.run import RunFiles
 from lstm_bench.result import Reading, RunResult, Status
-from lstm_bench.task import make_task
 from lstm_bench.train import TrainState
 
 OOM_SCORE = "500"  # the kernel, short of memory, takes a run before the driver
@@ -115,11 +115,8 @@ class Inbox:
         """End this process from here: the main thread may never look up again."""
         try:
             frame = sys._current_frames()[_main_thread()]  # noqa: SLF001  # the one way to see another thread's stack
-            readings = RunFiles(self._job.path).readings
-            metrics = figures(readings, make_task(self._job.spec).goal) if readings else {}
-            last = f"the last reading was at step {readings[-1].step}" if readings else "there was no reading"
-            reason = "; ".join(filter(None, [word.reason, last]))
-            self._recorder.end(RunResult(word.status, metrics, reason, "".join(traceback.format_stack(frame))))
+            ended = in_its_stead(self._job, word.status, word.reason)
+            self._recorder.end(replace(ended, traceback="".join(traceback.format_stack(frame))))
         finally:
             os._exit(1)  # the code counts where no result could be written
 
@@ -130,7 +127,7 @@ def run_child(driver: Connection, job: Job) -> None:
     job.path.mkdir(parents=True, exist_ok=True)
     try:
         with files.lock().acquire(timeout=PATIENCE):
-            files.begin(job.spec, origin(job))
+            files.begin(job.spec, machine(), job.fingerprint)
             _run(driver, job, files)
     except (Timeout, FileExistsError) as error:  # the folder is another's: nothing is written there
         held = f"{job.path} was held for {PATIENCE:g} s by another process of the same run: end that one first"
@@ -158,12 +155,6 @@ def _run(driver: Connection, job: Job, files: RunFiles) -> None:
     except KeyboardInterrupt:
         result = RunResult(Status.KILLED)
     recorder.end(result)
-
-
-def origin(job: Job) -> dict[str, Any]:
-    """Where a run was begun, by whom, and what it is found by."""
-    found = {"fingerprint": job.fingerprint} if job.fingerprint else {}
-    return {**machine(), **found, "host": platform.node(), "pid": os.getpid()}
 
 
 def tell(driver: Connection, kind: str, values: dict[str, Any]) -> None:

@@ -8,27 +8,20 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
 from typing import Any, cast
 
-from filelock import Timeout
-
 from lstm_bench.errors import BenchError
-from lstm_bench.execute import figures
 from lstm_bench.pool import Ended, Event, Heard, Job, Started
-from lstm_bench.pool.child import origin
 from lstm_bench.pool.interrupts import Interrupts
-from lstm_bench.pool.nursery import Nursery, NurseryDiedError, Waitable, how_it_ended, nursery
+from lstm_bench.pool.nursery import Nursery, NurseryDiedError, Waitable, nursery
+from lstm_bench.pool.verdict import by_its_death, in_its_stead, oom_kills, write
 from lstm_bench.record.run import RunFiles
 from lstm_bench.result import Reading, RunResult, Status
 from lstm_bench.spec import RunSpec
-from lstm_bench.task import make_task
 
 GRACE = 3.0  # seconds that a run has to end by itself once it is told to do so at once
 AT_ONCE = (Status.KILLED, Status.TIMED_OUT)  # the other words wait for the run's next reading
 MOST_DEATHS = 3  # of nurseries in a row, no run having ended in between
-# Where the kernel counts the processes that it has ended for want of memory: in all, in this group (cgroup 2, 1).
-OOM_COUNTERS = ("/proc/vmstat", "/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
 
 
 @dataclass(slots=True)
@@ -231,46 +224,14 @@ class LocalPool:
         # A killed result is an earlier process's, or the driver knows it.
         result = run.result or (found if found and found.status.counts else None)
         if result is None:
-            result = _judge(run, code)
-            _write(run.job, result)
+            if run.told in AT_ONCE:
+                result = in_its_stead(run.job, run.told, run.reason)
+            else:
+                result = by_its_death(run.job, code, short_of_memory=oom_kills() > run.oom_kills)
+            write(run.job, result)
         return Ended(run.job, result)
 
 
 def _say(run: _Run, **message: Any) -> None:
     with suppress(OSError):  # it has just ended by itself
         run.driver.send_bytes(json.dumps(message).encode())
-
-
-def _judge(run: _Run, code: int) -> RunResult:
-    """How a run ended that could not say so: by what it was told, else by its exit code."""
-    if run.told in AT_ONCE:
-        status, reason = run.told, run.reason
-    elif code == -signal.SIGKILL and oom_kills() > run.oom_kills:
-        status, reason = Status.OUT_OF_MEMORY, "the kernel, short of memory, ended its process"
-    else:
-        why = ": somebody's kill, or a limit on memory" if code == -signal.SIGKILL else ""
-        status, reason = Status.CRASHED, f"its process {how_it_ended(code)} and left no result{why}"
-    readings = RunFiles(run.job.path).readings
-    metrics = figures(readings, make_task(run.job.spec).goal) if readings else {}
-    last = f"the last reading was at step {readings[-1].step}" if readings else "there was no reading"
-    return RunResult(status, metrics, "; ".join(filter(None, [reason, last])))
-
-
-def _write(job: Job, result: RunResult) -> None:
-    """Put down how a run ended, in its process's stead."""
-    files = RunFiles(job.path)
-    files.path.mkdir(parents=True, exist_ok=True)
-    # A folder that another run or another process of this one holds is left alone.
-    with suppress(FileExistsError, Timeout), files.lock().acquire(timeout=GRACE):
-        files.begin(job.spec, origin(job))
-        files.end(result)
-
-
-def oom_kills() -> int:
-    """How often the kernel has ended a process for want of memory, by all of its counters; 0 where it has none."""
-    count = 0
-    for path in OOM_COUNTERS:
-        with suppress(OSError):
-            words = (line.split() for line in Path(path).read_text().splitlines())
-            count += sum(int(number) for name, number in words if name == "oom_kill")
-    return count

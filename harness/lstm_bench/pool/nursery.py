@@ -3,7 +3,6 @@
 import json
 import multiprocessing
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from lstm_bench.errors import BenchError, UsageError
 from lstm_bench.pool import Job
 from lstm_bench.pool.child import run_child
 from lstm_bench.pool.server import LONGEST
+from lstm_bench.pool.verdict import how_it_ended
 from lstm_bench.spec import RunSpec
 from lstm_bench.task import make_task
 
@@ -72,13 +72,6 @@ class Nursery(Protocol):
 def nursery(warm: RunSpec) -> Nursery:
     """The best one that this system has, for runs of one task."""
     return WarmServer(warm) if sys.platform == "linux" else Spawner(warm)
-
-
-def how_it_ended(code: int) -> str:
-    """An exit code in words, after the process's name; negative: the signal that ended it."""
-    if code >= 0:
-        return f"ended with exit code {code}"
-    return "was ended by " + next((s.name for s in signal.Signals if s == -code), f"signal {-code}")
 
 
 class WarmServer:

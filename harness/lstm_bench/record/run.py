@@ -1,6 +1,8 @@
 """The files of one run: what was to be run, where, each reading, how it ended."""
 
 import json
+import os
+import platform
 import secrets
 import time
 import tomllib
@@ -52,8 +54,13 @@ class RunFiles:
         """The state to go on from; there while the run has not ended."""
         return self.path / "checkpoint.pt"
 
-    def begin(self, spec: RunSpec, machine: Mapping[str, Any]) -> None:
+    def begin(self, spec: RunSpec, machine: Mapping[str, Any], fingerprint: str = "") -> None:
         """Make the folder, with what is to be run and where; what an earlier process of this run wrote stays.
+
+        Args:
+            spec: resolved.
+            machine: see `meter.machine`; the host and this process's id are added.
+            fingerprint: what the run is found by; empty where nobody asks.
 
         Raises:
             FileExistsError: the folder is another run's.
@@ -65,7 +72,9 @@ class RunFiles:
         if not asked.exists():
             write_whole(asked, spec.to_toml())
         if not place.exists():
-            write_whole(place, as_json({"schema": SCHEMA, **machine}))
+            found = {"fingerprint": fingerprint} if fingerprint else {}
+            here = {"host": platform.node(), "pid": os.getpid()}
+            write_whole(place, as_json({"schema": SCHEMA, **machine, **found, **here}))
 
     def reopen(self) -> None:
         """Forget how an earlier process of this run ended: the run goes on."""
