@@ -1,7 +1,8 @@
 """A study's runs while it is worked at: read from its file once, then kept up by the one who writes it."""
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from lstm_bench.record.files import Results
@@ -26,13 +27,23 @@ class Ledger:
         for line in self.lines.values():
             self._index(line)
         self.done = sum(trial.done for trial in self.trials)
-        self._now, self._since = now, now()
-        self._before = _worked(results, list(self.lines.values()))
+        self._now: Callable[[], float] = now
+        self._since: float | None = None  # while it is searched
+        self._before = _worked(results, [line for line in self.lines.values() if line.purpose == "search"])
 
     @property
     def clock(self) -> float:
-        """Seconds that the study has been worked at, over all its starts."""
-        return self._before + self._now() - self._since
+        """Seconds that the study has been searched, over all its starts."""
+        return self._before + (0.0 if self._since is None else self._now() - self._since)
+
+    @contextlib.contextmanager
+    def searching(self) -> Iterator[None]:
+        """While entered, the clock runs."""
+        self._since = self._now()
+        try:
+            yield
+        finally:
+            self._before, self._since = self.clock, None
 
     @property
     def trials(self) -> list[Trial]:

@@ -37,7 +37,7 @@ class RunLine:
         objective: the score as the search ranks it; None unless the run was complete.
         measures: where several objectives were asked for, the value of each, in that order; of complete runs alone.
         reused: whether the run was known already.
-        clock: seconds that the study had been worked at, over all its starts, when the line was written.
+        clock: seconds that the study had been searched, over all its starts, when the line was written.
         time_ms: wall clock then, milliseconds since 1970.
     """
 

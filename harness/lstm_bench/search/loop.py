@@ -87,24 +87,28 @@ class Search:
             BenchError: too many trials failed in a row; those that went on then wait to be taken up again.
         """
         try:
-            while True:
-                for event in self._pool.run(self._next_job):
-                    match event:
-                        case Heard(TrialJob() as job, reading):
-                            self._heard(job, reading)
-                        case Ended(TrialJob() as job, result):
-                            self._ended(job, result)
-                    yield event
-                    yield from self._known_runs()
-                if not self._happened:
-                    break
-                yield from self._known_runs()
+            with self._ledger.searching():
+                yield from self._run()
             self._tell_up_to(max(self._untold, default=0))
         finally:  # whatever happened, nothing is left running in the journal
             for number in [*self._going, *self._untold]:
                 self._asker.set_aside(number)
         if self._failed:
             raise self._failed
+
+    def _run(self) -> Iterator[Event]:
+        while True:
+            for event in self._pool.run(self._next_job):
+                match event:
+                    case Heard(TrialJob() as job, reading):
+                        self._heard(job, reading)
+                    case Ended(TrialJob() as job, result):
+                        self._ended(job, result)
+                yield event
+                yield from self._known_runs()
+            if not self._happened:
+                return
+            yield from self._known_runs()
 
     def _known_runs(self) -> Iterator[Event]:
         while self._happened:
