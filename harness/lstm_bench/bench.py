@@ -1,5 +1,6 @@
 """A study from question to answer: where search, tracking and screen meet."""
 
+import math
 from collections.abc import Generator, Mapping
 
 from rich.console import Console
@@ -115,9 +116,10 @@ def _top(question: Question, ledger: Ledger) -> list[Trial]:
     return top_trials(done, question.goal, question.budget.confirm_top)
 
 
-def runs_left(question: Question, ledger: Ledger) -> int:
-    """How many runs a study still needs, searching and confirming; of one that has minutes alone, at least one."""
-    trials = question.trials
-    searching = 1 if trials == float("inf") else max(0, int(trials) - ledger.done) * question.budget.seeds
+def runs_left(question: Question, ledger: Ledger) -> int | None:
+    """How many runs a study still needs, searching and confirming; None where its minutes alone say."""
+    if math.isinf(question.trials):
+        return None
+    searching = max(0, int(question.trials) - ledger.done) * question.budget.seeds
     fresh = question.budget.confirm_seeds * question.budget.confirm_top
     return searching + (fresh if searching else len(list(still_due(question, _top(question, ledger), ledger))))

@@ -36,13 +36,13 @@ class Screen:
         console: where it is shown.
         title: the study's name.
         goal: the task's.
-        runs: how many runs are still to come, searching and confirming.
+        runs: how many runs are still to come, searching and confirming; None where the minutes alone say.
     """
 
     console: Console
     title: str
     goal: Goal
-    runs: int
+    runs: int | None
     best: float | None = None
     _running: dict[str, Line] = field(default_factory=dict)
     _ended: Counter[str] = field(default_factory=Counter)
@@ -88,7 +88,8 @@ class Screen:
         done = sum(self._ended.values())
         counts = ", ".join(f"{count} {status}" for status, count in self._ended.items()) or "none ended yet"
         best = "" if self.best is None else f"  best {figure(self.best)} {self.goal.metric}"
-        head = Text(f"{self.title}  {done} of {self.runs} runs: {counts}{best}{self._time_left(done)}", style="bold")
+        of = "" if self.runs is None else f" of {self.runs}"
+        head = Text(f"{self.title}  {done}{of} runs: {counts}{best}{self._time_left(done)}", style="bold")
         table = Table.grid(padding=(0, 2))
         for line in self._running.values():
             score = "" if line.score is None else figure(line.score)
@@ -96,7 +97,7 @@ class Screen:
         return Group(head, table)
 
     def _time_left(self, done: int) -> str:
-        if not done:
+        if not done or self.runs is None:
             return ""
         left = (time.monotonic() - self._since) / done * (self.runs - done)
         return f"  about {left / 60:.0f} min left" if left > 90 else f"  about {left:.0f} s left"
