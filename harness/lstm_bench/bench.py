@@ -63,7 +63,7 @@ def run_study(
             left = runs_left(question, ledger)
             if left == 0 and orderly:
                 console.print(f"{files.name}: all trials and confirming runs are done; nothing is run again")
-                return make_board(results, files, question.goal)
+                return _board(question, results, ledger)
             with Screen(console, files.name, question.goal, left) as screen:
                 desk = Desk(question, ledger, results, beneath, shipper, screen)
                 desk.begin()
@@ -89,7 +89,7 @@ def _pursue(events: Generator[Event, None, None], desk: Desk) -> Board:
         status = "KILLED"
         raise
     finally:
-        board = make_board(desk.results, desk.ledger.files, desk.question.goal)
+        board = _board(desk.question, desk.results, desk.ledger)
         desk.ledger.files.write_board(board)
         desk.end(status, board)
     return board
@@ -109,6 +109,10 @@ def _events(
     if search:
         yield from Search(question, beneath, pool, results, ledger, force=force).events()
     yield from confirm(question, beneath, _top(question, ledger), pool, results, ledger)
+
+
+def _board(question: Question, results: Results, ledger: Ledger) -> Board:
+    return make_board(results, ledger.files, question.goal, list(ledger.lines.values()))
 
 
 def _top(question: Question, ledger: Ledger) -> list[Trial]:

@@ -45,7 +45,7 @@ class Desk:
         closed = self.shipper.begin_study(self.ledger.files.name, tags)
         for line in list(self.ledger.lines.values()):
             if line.status and line.status.counts and not self._is_told(line, closed):
-                self._open(line, self._spec_of(line))
+                self._open(line, self.question.run_spec(line.settings, line.seed, line.purpose))
                 files = self.results.run(line.run)
                 for reading in files.readings:
                     self.shipper.heard(self._key(line), reading)
@@ -68,25 +68,21 @@ class Desk:
             self._close_trial(number, Status.KILLED)
         self.shipper.end_study(status, study_note(board), answer(board))
 
-    def _spec_of(self, line: RunLine) -> RunSpec:
-        more = self.question.confirm if line.purpose == "confirm" else {}
-        return self.question.run_spec({**line.settings, **more}, line.seed)
-
     def take(self, event: Event) -> None:
         """Pass on one event."""
         match event:
             case Started(TrialJob() as job):
                 self._open(job.begun(), job.spec)
-                self.screen.started(_place(job), self._label(job), job.settings, job.spec.train.steps)
+                self.screen.started(self._key(job), self._label(job), job.settings, job.spec.train.steps)
             case Heard(TrialJob() as job, reading):
-                self.shipper.heard(self._key(job.begun()), reading)
-                self.screen.heard(_place(job), reading)
+                self.shipper.heard(self._key(job), reading)
+                self.screen.heard(self._key(job), reading)
             case Ended(TrialJob() as job, result):
                 self._close(job.begun(), result)
                 if job.purpose == "search":
                     self._look_for_the_best(self.ledger.trial(job.number))
                 best = self._best.score if self._best else None
-                self.screen.ended(_place(job), result, best, reused=job.run_id if job.reused else None)
+                self.screen.ended(self._key(job), result, best, reused=job.run_id if job.reused else None)
 
     def _look_for_the_best(self, trial: Trial) -> None:
         if not trial.done:
@@ -128,8 +124,9 @@ class Desk:
         figures = {"trial/seeds": float(len(trial.runs))} | ({f"best/{metric}": trial.score} if trial.score else {})
         self.shipper.ended(self._trial_key(number), RunResult(status, figures))
 
-    def _key(self, line: RunLine) -> str:
-        return f"{self.ledger.files.name}/{line.purpose}/{line.number}/{line.seed}"
+    def _key(self, run: RunLine | TrialJob) -> str:
+        """What a run is known by: a known one may happen twice."""
+        return "/".join([self.ledger.files.name, *map(str, run.key)])
 
     def _trial_key(self, number: int) -> str:
         return f"{self.ledger.files.name}/trial/{number}"
@@ -142,11 +139,6 @@ class Desk:
         if job.purpose == "confirm":
             return f"confirm seed {job.spec.seed}"
         return f"trial {job.number}" + (f" seed {job.spec.seed}" if self.question.budget.seeds > 1 else "")
-
-
-def _place(job: TrialJob) -> str:
-    """What the screen knows a run by: a known run may happen twice."""
-    return f"{job.purpose}/{job.number}/{job.spec.seed}"
 
 
 def run_tags(spec: RunSpec, facts: Mapping[str, str]) -> dict[str, str]:

@@ -111,8 +111,7 @@ def _known(question: Question, files: StudyFiles) -> str:
 def _whole(question: Question, first: list[dict[str, Any]], costs: list[Cost], workers: int) -> str:
     """The cost of all of it, if what is timed is like the rest and nothing is pruned."""
     searching = [cost.of(question.run_spec(settings, 0)) for settings, cost in zip(first, costs, strict=True)]
-    longer = [cost.of(question.run_spec({**settings, **question.confirm}, 0)) for settings, cost in
-              zip(first, costs, strict=True)]  # fmt: skip
+    longer = [cost.of(question.run_spec(settings, 0, "confirm")) for settings, cost in zip(first, costs, strict=True)]
     budget = question.budget
     confirming = sum(longer) / len(longer) * budget.confirm_seeds * budget.confirm_top / workers
     if math.isinf(question.trials):

@@ -16,6 +16,11 @@ class UsageError(BenchError):
     exit_code = 2
 
 
+def in_one_line(error: object) -> str:
+    """What an error says, as one line."""
+    return " ".join(str(error).split())
+
+
 def unknown(kind: str, name: str, known: Collection[str], *, hint: str = "") -> UsageError:
     """The error for a name that nothing is called by: it gives the nearest right one and what is allowed.
 

@@ -21,20 +21,20 @@ def run_once(spec: RunSpec, *, results: Results, console: Console, run_timeout: 
         KeyboardInterrupt: after the run has ended as `killed`.
     """
     result = RunResult(Status.KILLED)
-    with LocalPool(spec, 1, run_timeout=run_timeout) as pool, Shipper(results, spec.task) as tracker:
+    with LocalPool(spec, 1, run_timeout=run_timeout) as pool, Shipper(results, spec.task) as shipper:
         beneath = facts(spec, pool.data_digest)
         jobs = [Job(spec, results.run(new_run_id(spec.task)).path, fingerprint=fingerprint(spec, beneath))]
         for event in pool.run(lambda: jobs.pop() if jobs else None):
             match event:
                 case Started(job):
                     tags = {**run_tags(spec, beneath), "kind": "run", "run": job.run_id, "seed": str(spec.seed)}
-                    tracker.started(Entry(job.run_id, f"run, seed {spec.seed}", spec.flat(), tags))
+                    shipper.started(Entry(job.run_id, f"run, seed {spec.seed}", spec.flat(), tags))
                     console.print(f"run {job.run_id}")
                 case Heard(job, reading):
-                    tracker.heard(job.run_id, reading)
+                    shipper.heard(job.run_id, reading)
                     shown = {k: v for k, v in reading.metrics.items() if k.startswith(("train/", "valid/"))}
                     figures = "  ".join(f"{name} {value:.4g}" for name, value in shown.items())
                     console.print(f"step {reading.step}  {figures}  {reading.seconds:.1f} s", soft_wrap=True)
                 case Ended(job, result):
-                    tracker.ended(job.run_id, result)
+                    shipper.ended(job.run_id, result)
     return result

@@ -59,9 +59,11 @@ class TrainState:
             {"params": matrices, "weight_decay": spec.weight_decay},
             {"params": vectors, "weight_decay": 0.0},
         ]
-        optimizer: Optimizer = AdamW(groups, lr=spec.lr, fused=True)
+        optimizer: Optimizer
         if spec.optimizer == "sgd":
             optimizer = SGD(groups, lr=spec.lr, momentum=spec.momentum, fused=True)
+        else:
+            optimizer = AdamW(groups, lr=spec.lr, fused=True)
         return cls(model, optimizer, LambdaLR(optimizer, lambda step: rate(step, spec)), seed, device)
 
     def keep_best(self, reading: Reading) -> None:

@@ -19,9 +19,6 @@ from lstm_bench.errors import BenchError, UsageError
 from lstm_bench.execute import spec_of
 from lstm_bench.search.journal import open_journal
 from lstm_bench.search.methods import (
-    PRUNERS,
-    SAMPLERS,
-    Hyperband,
     Method,
     draw_seed,
     drawn_at_random,
@@ -29,7 +26,9 @@ from lstm_bench.search.methods import (
     make_sampler,
     refuse,
 )
-from lstm_bench.search.samplers import OptimizerUnpickler
+from lstm_bench.search.own_samplers import OptimizerUnpickler
+from lstm_bench.search.pruners import PRUNERS, Hyperband
+from lstm_bench.search.samplers import SAMPLERS
 from lstm_bench.search.space import Space
 
 RATE = {"train.lr": {"low": 1e-3, "high": 1e-1, "log": True}}

@@ -843,6 +843,13 @@ def test_a_run_of_a_deterministic_study_waits_for_its_word(results: Results) -> 
     assert not any(job.waits for job in free.jobs)
 
 
+def test_a_pruner_that_does_not_fit_the_longest_run_is_refused_before_anything_is_written() -> None:
+    strategy = {"pruner": {"name": "hyperband", "min_resource": 30}}
+    Question.of(StudyTable({"task": "toy:Toy"}, {}, strategy, {"train.steps": [10, 60]}), {})
+    with pytest.raises(UsageError, match="min_resource = 30, max_resource = 20"):
+        Question.of(StudyTable({"task": "toy:Toy"}, {}, strategy, {"train.steps": [10, 20]}), {})
+
+
 # Minutes and failures
 
 

@@ -10,7 +10,7 @@ import typer
 
 from lstm_bench.cli import runs, studies
 from lstm_bench.cli.options import ResultsOption
-from lstm_bench.errors import BenchError, UsageError, unknown
+from lstm_bench.errors import BenchError, UsageError, in_one_line, unknown
 
 app = typer.Typer(
     add_completion=False,
@@ -55,7 +55,7 @@ def _run(arguments: list[str]) -> int:
 
 def _misuse(error: Any, arguments: list[str]) -> str:
     """What the command line's parser found wrong, in one line, with the nearest right name and what is allowed."""
-    message = " ".join(error.format_message().split())
+    message = in_one_line(error.format_message())
     wrong = getattr(error, "option_name", None)
     if wrong:
         options = [option for parameter in error.ctx.command.params for option in parameter.opts]

@@ -42,7 +42,7 @@ def given(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None and value is not False and value != []}
 
 
-def place(context: typer.Context) -> "Results":
+def results_of(context: typer.Context) -> "Results":
     """The results folder."""
     from lstm_bench.record.files import Results
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from lstm_bench.cli.options import PORT, SetOption, TaskArgument, TimeoutOption, console, place, settings_of
+from lstm_bench.cli.options import PORT, SetOption, TaskArgument, TimeoutOption, console, results_of, settings_of
 from lstm_bench.errors import BenchError
 
 
@@ -19,7 +19,7 @@ def run(
     from lstm_bench.execute import spec_of
     from lstm_bench.once import run_once
 
-    results, screen = place(context), console()
+    results, screen = results_of(context), console()
     spec, _ = spec_of({"task": task}, settings_of(settings, seed))
     result = run_once(spec, results=results, console=screen, run_timeout=run_timeout)
     shown = {k: v for k, v in result.metrics.items() if k.startswith(("best/", "target/", "speed/", "memory/"))}
@@ -46,4 +46,4 @@ def ui(
     """Serve the MLflow UI over the results, on this machine alone."""
     from lstm_bench.record.server import serve
 
-    raise typer.Exit(serve(place(context), port))
+    raise typer.Exit(serve(results_of(context), port))

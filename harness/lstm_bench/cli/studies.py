@@ -14,7 +14,7 @@ from lstm_bench.cli.options import (
     console,
     cores,
     given,
-    place,
+    results_of,
     settings_of,
     show,
 )
@@ -39,7 +39,7 @@ def bench(
     from lstm_bench.record.disk import file_name
     from lstm_bench.search.study import Question
 
-    results, screen, at_once = place(context), console(), workers or cores()
+    results, screen, at_once = results_of(context), console(), workers or cores()
     questions = [Question.of(table, {}, workers=at_once) for table in suites.read_suite(suite)]
     boards = []
     for question in questions:
@@ -118,7 +118,7 @@ def _say_what_would_be_done(
     screen = console()
     for arm, question in asked.items():
         own_name, own_stem = name and joined(name, arm), joined(stem, arm)
-        for line in dry_run(question, name=own_name, stem=own_stem, results=place(context), workers=workers):
+        for line in dry_run(question, name=own_name, stem=own_stem, results=results_of(context), workers=workers):
             screen.print(line, soft_wrap=True)
 
 
@@ -129,7 +129,7 @@ def _pursue(
     from lstm_bench.bench import run_study
     from lstm_bench.report.arms import arm_lines
 
-    results, screen = place(context), console()
+    results, screen = results_of(context), console()
     boards = {
         arm: run_study(
             question,
@@ -172,7 +172,7 @@ def confirm(
     from lstm_bench.search.study import Question
     from lstm_bench.suites import study_table
 
-    results, screen = place(context), console()
+    results, screen = results_of(context), console()
     asked = _study(results, name).asked
     table = study_table(asked).updated(budget=given(confirm_top=top, confirm_seeds=seeds), strategy={})
     at_once = workers or cores()
@@ -190,7 +190,7 @@ def compare(
 
     if len(names) < 2:
         raise UsageError(f"compare {names[0]}: expected two studies or more; `lstm-bench studies` lists them")
-    results, screen = place(context), console()
+    results, screen = results_of(context), console()
     boards = [board_of(results, name) for name in names]
     screen.print(tables(boards, screen.width, head="study"))
     from lstm_bench.record.mlflow import compare_path
@@ -206,7 +206,7 @@ def studies(context: typer.Context) -> None:
         return
     from lstm_bench.report.listing import studies_table
 
-    results, screen = place(context), console()
+    results, screen = results_of(context), console()
     table = studies_table(results)
     if table.row_count:
         screen.print(table)
@@ -223,7 +223,7 @@ def show_study(
     from lstm_bench.analysis.board import goal_asked, make_board
     from lstm_bench.report.listing import asked_lines, trials_table
 
-    results, screen = place(context), console()
+    results, screen = results_of(context), console()
     files = _study(results, name)
     for line in asked_lines(files.asked):
         screen.print(line, soft_wrap=True)

@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from lstm_bench.record.files import Results
-from lstm_bench.record.study import Purpose, RunLine, StudyFiles, Trial, confirming
-
-Key = tuple[Purpose, int, int]  # purpose, number, seed
+from lstm_bench.record.study import Key, RunLine, StudyFiles, Trial, confirming
 
 
 class Ledger:
@@ -22,7 +20,7 @@ class Ledger:
 
     def __init__(self, results: Results, files: StudyFiles, now: Callable[[], float] = time.monotonic) -> None:
         self.files = files
-        self.lines: dict[Key, RunLine] = {(line.purpose, line.number, line.seed): line for line in files.lines}
+        self.lines: dict[Key, RunLine] = {line.key: line for line in files.lines}
         self._by_number: dict[int, dict[int, RunLine]] = {}
         for line in self.lines.values():
             self._index(line)
@@ -66,7 +64,7 @@ class Ledger:
         """Put down how it stands with a run: in the file first. Returns the line with its times."""
         line = replace(line, clock=round(self.clock, 3), time_ms=time.time_ns() // 10**6)
         self.files.add(line)
-        self.lines[line.purpose, line.number, line.seed] = line
+        self.lines[line.key] = line
         self._index(line)
         if line.purpose == "search" and line.trial_status and line.trial_status.counts:
             self.done += 1

@@ -27,7 +27,7 @@ from lstm_bench.result import Reading, RunResult, Status
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # making a store is no news to a person
 logging.getLogger("alembic").setLevel(logging.WARNING)
 
-SEND_EVERY = 2.0  # seconds between two sendings: a call costs the driver 5 to 15 ms of a worker's core
+SEND_EVERY = 2.0  # seconds between two sendings: a call costs 5 to 15 ms of a worker's core
 RUN_KEY = "lstm_bench.run_key"  # one MLflow run for each
 # The UI opens in another view; this is the way to the runs and their charts.
 CHARTS = "/#/experiments/{experiment}/runs?workflowType=machine_learning&compareRunsMode=CHART"

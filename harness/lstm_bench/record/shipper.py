@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from lstm_bench.errors import BenchError
+from lstm_bench.errors import BenchError, in_one_line
 from lstm_bench.record.files import Results
 from lstm_bench.result import Reading, RunResult
 from lstm_bench.spec import Value
@@ -148,7 +148,7 @@ def main() -> None:
         _ship(driver, words)
     except Exception as error:  # noqa: BLE001  # the driver says it in one line
         text = str(error) if isinstance(error, BenchError) else f"MLflow could not be written to: {error!r}"
-        driver.send_bytes(json.dumps({"failed": " ".join(text.split())}).encode())
+        driver.send_bytes(json.dumps({"failed": in_one_line(text)}).encode())
 
 
 def _listen(driver: Connection, words: "queue.SimpleQueue[list[Any]]") -> None:

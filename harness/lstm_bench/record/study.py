@@ -19,6 +19,7 @@ from lstm_bench.record.disk import SCHEMA, append_line, as_json, read_lines, rea
 from lstm_bench.result import Status
 
 Purpose = Literal["search", "confirm"]
+Key = tuple[Purpose, int, int]  # a run's place in its study: purpose, number of the trial, seed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,11 @@ class RunLine:
     reused: bool = False
     clock: float = 0.0
     time_ms: int = 0
+
+    @property
+    def key(self) -> Key:
+        """Its place in the study."""
+        return self.purpose, self.number, self.seed
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "RunLine":
@@ -176,11 +182,8 @@ class StudyFiles:
     @property
     def lines(self) -> list[RunLine]:
         """Every run of the study as its last line says, in the order in which they began."""
-        found: dict[tuple[str, int, int], RunLine] = {}
-        for values in read_lines(self.path / "trials.jsonl"):
-            line = RunLine.from_dict(values)
-            found[line.purpose, line.number, line.seed] = line
-        return list(found.values())
+        found = (RunLine.from_dict(values) for values in read_lines(self.path / "trials.jsonl"))
+        return list({line.key: line for line in found}.values())
 
     @property
     def trials(self) -> list[Trial]:

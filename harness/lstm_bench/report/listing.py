@@ -11,6 +11,7 @@ from lstm_bench.analysis.board import chosen
 from lstm_bench.record.files import Results
 from lstm_bench.record.study import StudyFiles, Trial
 from lstm_bench.report.table import figure, score, setting, span
+from lstm_bench.spec import flattened
 from lstm_bench.task import Goal
 
 UNIMPORTANT = {"schema", "facts", "goal", "task", "search", "options", "model", "train", "confirm"}
@@ -42,7 +43,7 @@ def asked_lines(asked: Mapping[str, Any]) -> Iterator[str]:
     )
     for path, given in asked["search"].items():
         yield f"  {path}: {worded(given)}"
-    base = {f"{table}.{key}": value for table in ("options", "model", "train") for key, value in asked[table].items()}
+    base = flattened({table: asked[table] for table in ("options", "model", "train")})
     yield "  else " + setting(
         {path: value for path, value in base.items() if path not in asked["search"] and value != ""}
     )

@@ -83,7 +83,7 @@ class Asker:
 
     def _curve(self, trial: Trial) -> dict[int, float]:
         """The points that Optuna was shown of a trial."""
-        curve = Curve.of(self._question)
+        curve = Curve(self._question.span)
         readings = [(line.seed, reading) for line in trial.runs for reading in self._results.run(line.run).readings]
         points = [curve.take(self._question, seed, reading) for seed, reading in readings]
         return dict(point for point in points if point)

@@ -28,7 +28,7 @@ def confirm(
         if not waiting:
             return None
         trial, seed = waiting.popleft()
-        spec = question.base.with_values({**trial.settings, **question.confirm, "seed": seed})
+        spec = question.run_spec(trial.settings, seed, "confirm")
         begun = ledger.lines.get(("confirm", trial.number, seed))
         job = TrialJob(
             spec,

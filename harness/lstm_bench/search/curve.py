@@ -3,8 +3,6 @@
 import math
 from dataclasses import dataclass, field
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
-
 from lstm_bench.result import Reading
 from lstm_bench.search.study import Question
 
@@ -38,21 +36,9 @@ class Curve:
         """The first counted step of the seed that a counted step is of."""
         return (step - 1) // self.span * self.span
 
-    @classmethod
-    def of(cls, question: Question) -> "Curve":
-        """An empty one, of a trial of a study."""
-        return cls(longest(question.base.train.steps, question.space.distributions.get("train.steps")))
-
     def take(self, question: Question, seed: int, reading: Reading) -> Point | None:
         """Take a reading of the run with a seed; None where its score is no number."""
         score = reading.metrics[f"valid/{question.goal.metric}"]
         if not math.isfinite(score):
             return None
         return self.point(seed - question.base.seed, reading.step, question.goal.objective(score))
-
-
-def longest(steps: int, distribution: BaseDistribution | None) -> int:
-    """The most steps that a run may have: the base's, or the end of their range where `train.steps` is searched."""
-    if isinstance(distribution, CategoricalDistribution):
-        return max(int(choice) for choice in distribution.choices if choice is not None)
-    return distribution.high if isinstance(distribution, IntDistribution) else steps

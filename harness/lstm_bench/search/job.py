@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lstm_bench.pool import Job
-from lstm_bench.record.study import Purpose, RunLine
+from lstm_bench.record.study import Key, Purpose, RunLine
 from lstm_bench.result import RunResult, Status
 from lstm_bench.search import measures
 from lstm_bench.search.study import Question
@@ -28,6 +28,11 @@ class TrialJob(Job):
     settings: Mapping[str, Any] = field(default_factory=dict)
     again: bool = False
     reused: bool = False
+
+    @property
+    def key(self) -> Key:
+        """Its place in the study."""
+        return self.purpose, self.number, self.spec.seed
 
     def begun(self) -> RunLine:
         """Its line in the study's file while it goes on."""

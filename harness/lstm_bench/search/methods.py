@@ -6,39 +6,23 @@ far. A study that goes on after a kill neither repeats draws nor depends on how 
 
 import hashlib
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from optuna.distributions import CategoricalDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import (
     BasePruner,
-    HyperbandPruner,
-    MedianPruner,
-    NopPruner,
-    PercentilePruner,
-    SuccessiveHalvingPruner,
 )
 from optuna.samplers import (
     BaseSampler,
-    GPSampler,
-    NSGAIISampler,
-    RandomSampler,
 )
-from pydantic import Field
 
-from lstm_bench.errors import UsageError, unknown
-from lstm_bench.search.samplers import CmaEs, Grid, Qmc, tpe
+from lstm_bench.errors import UsageError, in_one_line, unknown
+from lstm_bench.search.pruners import PRUNERS, PrunerKind
+from lstm_bench.search.samplers import SAMPLERS, SamplerKind
 from lstm_bench.search.space import Space
-from lstm_bench.spec import Count, Natural, Value, check_value, parse_value
-
-STARTUP_TRIALS = 4  # drawn at random before the sampler learns, and finished before the pruner judges
-
-Two = Annotated[int, Field(ge=2)]
-Four = Annotated[int, Field(ge=4)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Percent = Annotated[float, Field(ge=0, le=100)]
+from lstm_bench.spec import Value, check_value, parse_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,46 +78,6 @@ def _written(value: Value) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-@dataclass(frozen=True, slots=True)
-class SamplerKind:
-    """What there is to know of a sampler.
-
-    Attributes:
-        make: called with a seed and the options, and with the space where it is `made_for_space`.
-        options: what may be set, each with the type and range of its value.
-        defaults: where they are not Optuna's.
-        made_for_space: whether it is told what is searched; the others learn it from the trials.
-        sequence: whether it goes through one sequence in a study, so that all its trials have the study's seed.
-        objectives: the most that it can search for at once.
-        learns: what it models; it draws the rest at random.
-    """
-
-    make: Callable[..., BaseSampler]
-    options: Mapping[str, Any] = field(default_factory=dict)
-    defaults: Mapping[str, Value] = field(default_factory=dict)
-    made_for_space: bool = False
-    sequence: bool = False
-    objectives: float = float("inf")
-    learns: Literal["all", "unconditional", "unconditional ranges", "nothing"] = "all"
-
-
-@dataclass(frozen=True, slots=True)
-class PrunerKind:
-    """What there is to know of a pruner.
-
-    Attributes:
-        make: called with the options.
-        options: what may be set, each with the type and range of its value.
-        defaults: where they are not Optuna's.
-        resources: options that have their default from the run's steps.
-    """
-
-    make: Callable[..., BasePruner]
-    options: Mapping[str, Any] = field(default_factory=dict)
-    defaults: Mapping[str, Value] = field(default_factory=dict)
-    resources: tuple[str, ...] = ()
-
-
 def draw_seed(seed: int, number: int) -> int:
     """The seed of what one trial draws: a hash of the study's seed and of the trial's number, below 2^32."""
     return int.from_bytes(hashlib.blake2b(f"{seed}/{number}".encode(), digest_size=4).digest(), "big")
@@ -159,7 +103,7 @@ def make_sampler(method: Method, space: Space, seed: int, number: int) -> BaseSa
             warnings.simplefilter("ignore", ExperimentalWarning)  # the version is pinned
             return kind.make(seed=own_seed, **told, **{**kind.defaults, **method.options})
     except ValueError as error:
-        raise UsageError(f"sampler {method}: {_one_line(error)}") from None
+        raise UsageError(f"sampler {method}: {in_one_line(error).replace('`', '')}") from None
 
 
 def make_pruner(method: Method, steps: int, eval_every: int, prune_after: int) -> BasePruner:
@@ -180,7 +124,7 @@ def make_pruner(method: Method, steps: int, eval_every: int, prune_after: int) -
     try:
         return kind.make(**{**ours, **method.options})
     except ValueError as error:
-        raise UsageError(f"pruner {method}: {_one_line(error)}") from None
+        raise UsageError(f"pruner {method}: {in_one_line(error).replace('`', '')}") from None
 
 
 def refuse(sampler: Method, pruner: Method, space: Space, objectives: int) -> None:
@@ -205,110 +149,10 @@ def refuse(sampler: Method, pruner: Method, space: Space, objectives: int) -> No
 
 def drawn_at_random(sampler: Method, space: Space) -> list[str]:
     """The paths of a space that a sampler cannot model: it draws them at random and learns nothing of them."""
-    learns = SAMPLERS[sampler.name].learns
-    return [
-        path
-        for path, distribution in space.distributions.items()
-        if learns == "nothing"
-        or (learns != "all" and path in space.conditions)
-        or (learns == "unconditional ranges" and isinstance(distribution, CategoricalDistribution))
-    ]
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).replace("`", "").split())
-
-
-class Hyperband(HyperbandPruner):
-    """Optuna's, which knows its brackets from the start: else a study's first trials would have none."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._try_initialization(None)  # type: ignore[arg-type]  # asked only where the last step is not given
-        if not self._pruners:
-            raise ValueError(
-                f"min_resource = {self._min_resource}, max_resource = {self._max_resource}: "
-                "expected min_resource to be no larger"
-            )
-
-
-# What may be set is what a file can say of what Optuna's constructors take, without what they call deprecated.
-SAMPLERS: Mapping[str, SamplerKind] = {
-    "tpe": SamplerKind(
-        tpe,
-        {
-            "n_startup_trials": Natural,
-            "n_ei_candidates": Count,
-            "multivariate": bool,
-            "group": bool,
-            "constant_liar": bool,
-        },
-        {"n_startup_trials": STARTUP_TRIALS},
-        made_for_space=True,
-    ),
-    "random": SamplerKind(RandomSampler, learns="nothing"),
-    "qmc": SamplerKind(
-        Qmc,
-        {"qmc_type": Literal["sobol", "halton"], "scramble": bool},
-        {"scramble": True, "warn_independent_sampling": False},
-        made_for_space=True,
-        sequence=True,
-    ),
-    "grid": SamplerKind(Grid, made_for_space=True, sequence=True),
-    "cma-es": SamplerKind(
-        CmaEs,
-        {
-            "n_startup_trials": Natural,
-            "popsize": Four,  # below, cmaes divides by zero
-            "use_separable_cma": bool,
-            "with_margin": bool,
-            "lr_adapt": bool,
-            "consider_pruned_trials": bool,
-        },
-        {"warn_independent_sampling": False},
-        made_for_space=True,
-        objectives=1,
-        learns="unconditional ranges",
-    ),
-    "gp": SamplerKind(
-        GPSampler,
-        {"n_startup_trials": Natural, "deterministic_objective": bool},
-        {"n_startup_trials": STARTUP_TRIALS, "warn_independent_sampling": False},
-        learns="unconditional",
-    ),
-    "nsga-ii": SamplerKind(
-        NSGAIISampler,
-        {"population_size": Two, "mutation_prob": Share, "crossover_prob": Share, "swapping_prob": Share},
-        {"population_size": 16},  # Optuna's 50 would be random draws all through most studies
-        learns="unconditional",
-    ),
-}
-
-_PERCENTILE = {
-    "n_startup_trials": Natural,
-    "n_warmup_steps": Natural,
-    "interval_steps": Count,
-    "n_min_trials": Count,
-}
-_HALVING = {"min_resource": Count, "reduction_factor": Two, "bootstrap_count": Natural}
-PRUNERS: Mapping[str, PrunerKind] = {
-    "median": PrunerKind(MedianPruner, _PERCENTILE, {"n_startup_trials": STARTUP_TRIALS}),
-    "percentile": PrunerKind(
-        PercentilePruner,
-        {"percentile": Percent, **_PERCENTILE},
-        {"percentile": 25.0, "n_startup_trials": STARTUP_TRIALS},
-    ),
-    "asha": PrunerKind(
-        SuccessiveHalvingPruner,
-        {**_HALVING, "min_early_stopping_rate": Natural},
-        {"reduction_factor": 3},
-        resources=("min_resource",),
-    ),
-    "hyperband": PrunerKind(
-        Hyperband,
-        {**_HALVING, "max_resource": Count},
-        {"reduction_factor": 3},
-        resources=("min_resource", "max_resource"),
-    ),
-    "none": PrunerKind(NopPruner),
-}
+    learns = {
+        "all": space.distributions,
+        "unconditional": space.distributions.keys() - space.conditions.keys(),
+        "unconditional ranges": space.free_ranges,
+        "nothing": (),
+    }[SAMPLERS[sampler.name].learns]
+    return [path for path in space.distributions if path not in learns]

@@ -1,7 +1,6 @@
 """Which settings are lost: in the middle of a run, by the pruner, and between two seeds, by a t test."""
 
 from collections.abc import Iterable, Sequence
-from functools import partial
 
 from lstm_bench.record.files import Results
 from lstm_bench.record.study import RunLine, Trial
@@ -9,7 +8,6 @@ from lstm_bench.result import Reading
 from lstm_bench.search.asker import optuna_state
 from lstm_bench.search.curve import Curve, Point
 from lstm_bench.search.judge import Judge, Rivals
-from lstm_bench.search.methods import make_pruner
 from lstm_bench.search.study import Question
 
 
@@ -29,13 +27,7 @@ class Referee:
         self._judge = Judge(
             name,
             maximize=question.goal.search_maximizes,
-            make_pruner=partial(
-                make_pruner,
-                question.pruner,
-                steps=Curve.of(question).span * question.budget.seeds,
-                eval_every=question.base.train.eval_every,
-                prune_after=question.budget.prune_after,
-            ),
+            make_pruner=question.make_pruner,
             lanes=question.workers or 1,
         )
         self._curves: dict[int, Curve] = {}  # of the trials that go on
@@ -46,7 +38,7 @@ class Referee:
         """A trial begins, or goes on after some of its seeds."""
         workers = self._question.workers
         self._judge.begin(number)
-        self._curves[number] = Curve.of(self._question)
+        self._curves[number] = Curve(self._question.span)
         self._rivals[number] = self._after[-1 if workers is None else max(0, number - workers + 1)]
         for line in done:
             for reading in self._results.run(line.run).readings:

@@ -1,147 +1,93 @@
-"""Samplers that Optuna does not have, or not as a study needs them that may be interrupted at any time."""
+"""Samplers by name, with the options that a file may give them."""
 
-import importlib
-import io
-import itertools
-import pickle
-import random
-from collections import Counter
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
 
-import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.samplers import BaseSampler, CmaEsSampler, QMCSampler, TPESampler
-from optuna.trial import FrozenTrial, TrialState
+from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler
+from pydantic import Field
 
-from lstm_bench.errors import BenchError, UsageError
-from lstm_bench.search.space import Space
-from lstm_bench.spec import Value
+from lstm_bench.search.own_samplers import CmaEs, Grid, Qmc, tpe
+from lstm_bench.spec import Count, Natural, Value
+
+STARTUP_TRIALS = 4  # drawn at random before the sampler learns, and finished before the pruner judges
+
+Two = Annotated[int, Field(ge=2)]
+Four = Annotated[int, Field(ge=4)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class _WholeSpace(BaseSampler):
-    """Samples all of a space together, from the first trial on and whatever the conditions.
+@dataclass(frozen=True, slots=True)
+class SamplerKind:
+    """What there is to know of a sampler.
 
-    What a trial has no use for is drawn too: a point of a sequence stays a point.
+    Attributes:
+        make: called with a seed and the options, and with the space where it is `made_for_space`.
+        options: what may be set, each with the type and range of its value.
+        defaults: where they are not Optuna's.
+        made_for_space: whether it is told what is searched; the others learn it from the trials.
+        sequence: whether it goes through one sequence in a study, so that all its trials have the study's seed.
+        objectives: the most that it can search for at once.
+        learns: what it models; it draws the rest at random.
     """
 
-    _space: Space
-
-    def infer_relative_search_space(self, *_: Any) -> dict[str, BaseDistribution]:
-        """The space, instead of what the trials so far happen to share."""
-        return dict(self._space.distributions)
-
-
-class Qmc(_WholeSpace, QMCSampler):
-    """Optuna's quasi-random sequence; how far a study has come in it stands in the journal."""
-
-    def __init__(self, space: Space, **options: Any) -> None:
-        self._space = space
-        super().__init__(**options)
+    make: Callable[..., BaseSampler]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Value] = field(default_factory=dict)
+    made_for_space: bool = False
+    sequence: bool = False
+    objectives: float = float("inf")
+    learns: Literal["all", "unconditional", "unconditional ranges", "nothing"] = "all"
 
 
-class Grid(_WholeSpace):
-    """Each cell of a space once, in an order drawn by seed; then those again that failed.
-
-    Optuna's own writes the whole grid into each trial, counts a failed trial as a cell that is done, and stops a study
-    that is not running.
-    """
-
-    def __init__(self, space: Space, seed: int) -> None:
-        self._space = space
-        self._cells: list[tuple[Value, ...]] = list(itertools.product(*space.grid().values()))
-        random.Random(seed).shuffle(self._cells)  # noqa: S311  # an order, no secret
-
-    def sample_relative(self, study: optuna.Study, trial: FrozenTrial, *_: Any) -> dict[str, Any]:
-        """The cell that was tried least, first of all among those that no trial has got through."""
-        paths = list(self._space.distributions)
-        done: Counter[tuple[Any, ...]] = Counter()
-        tried: Counter[tuple[Any, ...]] = Counter()
-        for other in study.get_trials(deepcopy=False):
-            if other.number != trial.number:
-                cell = tuple(other.params.get(path) for path in paths)
-                tried[cell] += 1
-                done[cell] += other.state is not TrialState.FAIL
-        best = min(self._cells, key=lambda cell: (done[cell], tried[cell]))
-        return dict(zip(paths, best, strict=True))
-
-    def sample_independent(self, *_: Any) -> Any:
-        """Nothing is left to sample alone."""
-        raise AssertionError("a cell has a value for each path")
-
-
-class CmaEs(CmaEsSampler):
-    """Optuna's, over the ranges that have no condition; restores its state without running what it finds."""
-
-    def __init__(self, space: Space, **options: Any) -> None:
-        try:
-            self._cmaes = importlib.import_module("cmaes")
-        except ImportError:
-            raise UsageError("sampler 'cma-es' needs the package cmaes: pip install 'lstm-bench[samplers]'") from None
-        self._ranges = {
-            path: distribution
-            for path, distribution in space.distributions.items()
-            if path not in space.conditions and not isinstance(distribution, CategoricalDistribution)
-        }
-        super().__init__(**options)
-
-    def infer_relative_search_space(self, *_: Any) -> dict[str, BaseDistribution]:
-        """The same at every trial: Optuna's own gives up for good when the trials so far share less than before."""
-        return dict(sorted(self._ranges.items()))
-
-    def _restore_optimizer(self, completed_trials: list[FrozenTrial]) -> Any:
-        """The optimizer that a trial keeps, as Optuna finds it, read by an unpickler that knows nothing else.
-
-        Raises:
-            BenchError: what the journal holds is none.
-        """
-        for trial in reversed(completed_trials):
-            kept = {key: text for key, text in trial.system_attrs.items() if key.startswith(self._attr_key_optimizer)}
-            if kept:
-                try:
-                    found = OptimizerUnpickler(io.BytesIO(bytes.fromhex(self._concat_optimizer_attrs(kept)))).load()
-                except Exception as error:  # noqa: BLE001  # a damaged pickle raises whatever it likes
-                    raise _no_optimizer(trial, " ".join(str(error).split())) from None
-                if not isinstance(found, self._cmaes.CMA | self._cmaes.SepCMA | self._cmaes.CMAwM):
-                    raise _no_optimizer(trial, f"it is of type {type(found).__name__}")
-                return found
-        return None
-
-
-def _no_optimizer(trial: FrozenTrial, why: str) -> BenchError:
-    return BenchError(
-        f"the journal's state of sampler 'cma-es' in trial {trial.number} cannot be used: {why}; "
-        "it was not run; move the journal away, and the study is made again from its files"
-    )
-
-
-class OptimizerUnpickler(pickle.Unpickler):
-    """Reads what an optimizer of cmaes is made of; a pickle could otherwise run whatever its writer liked."""
-
-    KNOWN = frozenset({
-        ("cmaes._cma", "CMA"),
-        ("cmaes._cmawm", "CMAwM"),
-        ("cmaes._sepcma", "SepCMA"),
-        ("numpy", "dtype"),
-        ("numpy", "ndarray"),
-        ("numpy._core.multiarray", "_reconstruct"),
-        ("numpy._core.multiarray", "scalar"),
-        ("numpy._core.numeric", "_frombuffer"),  # pickle protocol 5, Python's default from 3.14 on
-    })  # fmt: skip
-
-    def find_class(self, module_name: str, global_name: str) -> Any:
-        """A global by name.
-
-        Raises:
-            UnpicklingError: it is none of the known ones.
-        """
-        if (module_name, global_name) not in self.KNOWN:
-            raise pickle.UnpicklingError(f"it names {module_name}.{global_name}")
-        return super().find_class(module_name, global_name)
-
-
-def tpe(space: Space, seed: int, **options: Any) -> BaseSampler:
-    """Optuna's tree-structured Parzen estimator."""
-    if space.conditions:  # what has the same condition is then searched together
-        options.setdefault("multivariate", True)
-        options.setdefault("group", options["multivariate"])
-    return TPESampler(seed=seed, **options)
+# What may be set is what a file can say of what Optuna's constructors take, without what they call deprecated.
+SAMPLERS: Mapping[str, SamplerKind] = {
+    "tpe": SamplerKind(
+        tpe,
+        {
+            "n_startup_trials": Natural,
+            "n_ei_candidates": Count,
+            "multivariate": bool,
+            "group": bool,
+            "constant_liar": bool,
+        },
+        {"n_startup_trials": STARTUP_TRIALS},
+        made_for_space=True,
+    ),
+    "random": SamplerKind(RandomSampler, learns="nothing"),
+    "qmc": SamplerKind(
+        Qmc,
+        {"qmc_type": Literal["sobol", "halton"], "scramble": bool},
+        {"scramble": True, "warn_independent_sampling": False},
+        made_for_space=True,
+        sequence=True,
+    ),
+    "grid": SamplerKind(Grid, made_for_space=True, sequence=True),
+    "cma-es": SamplerKind(
+        CmaEs,
+        {
+            "n_startup_trials": Natural,
+            "popsize": Four,  # below, cmaes divides by zero
+            "use_separable_cma": bool,
+            "with_margin": bool,
+            "lr_adapt": bool,
+            "consider_pruned_trials": bool,
+        },
+        {"warn_independent_sampling": False},
+        made_for_space=True,
+        objectives=1,
+        learns="unconditional ranges",
+    ),
+    "gp": SamplerKind(
+        GPSampler,
+        {"n_startup_trials": Natural, "deterministic_objective": bool},
+        {"n_startup_trials": STARTUP_TRIALS, "warn_independent_sampling": False},
+        learns="unconditional",
+    ),
+    "nsga-ii": SamplerKind(
+        NSGAIISampler,
+        {"population_size": Two, "mutation_prob": Share, "crossover_prob": Share, "swapping_prob": Share},
+        {"population_size": 16},  # Optuna's 50 would be random draws all through most studies
+        learns="unconditional",
+    ),
+}

@@ -8,14 +8,16 @@ from itertools import count
 from typing import Any
 
 import tomli_w
+from optuna.pruners import BasePruner
 
 from lstm_bench.errors import UsageError
 from lstm_bench.execute import resolve, spec_of
 from lstm_bench.record.disk import SCHEMA
 from lstm_bench.record.files import Results
-from lstm_bench.record.study import StudyFiles
+from lstm_bench.record.study import Purpose, StudyFiles
 from lstm_bench.search.measures import check_objectives
 from lstm_bench.search.methods import Method, make_pruner, refuse
+from lstm_bench.search.ranges import longest
 from lstm_bench.search.space import DEFAULT, Space
 from lstm_bench.spec import RunSpec, Value, checked
 from lstm_bench.suites import Budget, Strategy, StudyTable
@@ -36,7 +38,7 @@ class Question:
         task: the task that it names.
         space: what is searched.
         budget: how much it may spend; its trials are written out, no more than a grid has cells.
-        strategy: how it searches.
+        strategy: how it searches; `sampler` and `pruner` are its own, read.
         confirm: values by dotted path that the confirming runs have instead, such as more steps: a search may be
             cheaper than what it is for.
         given: the space as it was given.
@@ -48,6 +50,8 @@ class Question:
     space: Space
     budget: Budget
     strategy: Strategy
+    sampler: Method
+    pruner: Method
     confirm: Mapping[str, Value]
     given: Mapping[str, Any]
     workers: int | None
@@ -65,7 +69,8 @@ class Question:
             budget = replace(budget, trials=TRIALS)
         given = table.search or DEFAULT
         space = Space.of(given, base)
-        if Method.parse(strategy.sampler, "sampler").name == "grid":
+        sampler, pruner = Method.parse(strategy.sampler, "sampler"), Method.parse(strategy.pruner, "pruner")
+        if sampler.name == "grid":
             cells = math.prod(len(choices) for choices in space.grid().values())
             budget = replace(budget, trials=min(budget.trials or cells, cells))
         _check_seeds(base, budget, table.confirm)
@@ -76,27 +81,16 @@ class Question:
                 "--deterministic with --minutes: how many trials fit into a time is not repeatable; use --trials"
             )
         strategy = replace(strategy, enqueue=[space.check(first) for first in strategy.enqueue])
-        asked = cls(
-            base, task, space, budget, strategy, table.confirm, given, workers if strategy.deterministic else None
-        )
-        refuse(asked.sampler, asked.pruner, space, objectives=max(1, len(strategy.objectives)))
-        make_pruner(asked.pruner, base.train.steps * budget.seeds, base.train.eval_every, budget.prune_after)
+        refuse(sampler, pruner, space, objectives=max(1, len(strategy.objectives)))
+        held_to = workers if strategy.deterministic else None
+        asked = cls(base, task, space, budget, strategy, sampler, pruner, table.confirm, given, held_to)
+        asked.make_pruner()  # or it says why it cannot be
         return asked
 
     @property
     def goal(self) -> Goal:
         """The task's."""
         return self.task.goal
-
-    @property
-    def sampler(self) -> Method:
-        """The sampler that is asked for."""
-        return Method.parse(self.strategy.sampler, "sampler")
-
-    @property
-    def pruner(self) -> Method:
-        """The pruner that is asked for."""
-        return Method.parse(self.strategy.pruner, "pruner")
 
     @property
     def objectives(self) -> list[str]:
@@ -118,9 +112,24 @@ class Question:
         """How many trials there may be; infinite where the minutes alone say."""
         return self.budget.trials or math.inf
 
-    def run_spec(self, settings: Mapping[str, Any], seed: int) -> RunSpec:
-        """The run of a setting on one of the search's seeds."""
-        return self.base.with_values({**settings, "seed": seed})
+    @property
+    def span(self) -> int:
+        """The most steps that a run of the search may have."""
+        return longest(self.base.train.steps, self.space.distributions.get("train.steps"))
+
+    def make_pruner(self) -> BasePruner:
+        """A new one, which has judged nobody.
+
+        Raises:
+            UsageError: its options exclude each other, or do not fit the runs.
+        """
+        steps = self.span * self.budget.seeds
+        return make_pruner(self.pruner, steps, self.base.train.eval_every, self.budget.prune_after)
+
+    def run_spec(self, settings: Mapping[str, Any], seed: int, purpose: Purpose = "search") -> RunSpec:
+        """The run of a setting on a seed; a confirming one has what it is to have instead."""
+        instead = self.confirm if purpose == "confirm" else {}
+        return self.base.with_values({**settings, **instead, "seed": seed})
 
     def asked(self, facts: Mapping[str, str]) -> dict[str, Any]:
         """What is asked, whole, as plain tables; the facts are those beneath every run of the study."""
