@@ -33,7 +33,7 @@ ui: .venv/.installed ## serve the MLflow UI over results/ (PORT=5000), on this m
 
 dashboard: .venv/.installed ## Optuna's dashboard over the studies (extra: it installs optuna-dashboard)
 	$(PIP) --editable '.[data,dashboard]'
-	$(BIN)/python -m lstm_bench.search.dashboard --port $(DASHBOARD_PORT)
+	$(BIN)/python -m lstm_bench.tuning.dashboard --port $(DASHBOARD_PORT)
 
 test: .venv/.dev ## every test that takes seconds
 	$(PYTEST) -n 2 --dist loadscope -m "not slow and not gpu" --ignore tests/benchmarks

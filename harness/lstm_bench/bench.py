@@ -16,9 +16,9 @@ from lstm_bench.record.ledger import Ledger
 from lstm_bench.record.shipper import Shipper
 from lstm_bench.record.study import Trial
 from lstm_bench.report.screen import Screen
-from lstm_bench.search.confirm import confirm, still_due
-from lstm_bench.search.loop import Search
-from lstm_bench.search.study import Question, place
+from lstm_bench.tuning.confirm import confirm, still_due
+from lstm_bench.tuning.loop import Search
+from lstm_bench.tuning.study import Question, place
 
 
 def run_study(

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from lstm_bench.train import TrainState
+from lstm_bench.training import TrainState
 
 SHARE = 50  # times as long as the last save took, the next one waits: saving takes at most 2 % of the time
 

@@ -14,9 +14,9 @@ from lstm_bench.report.note import study_note
 from lstm_bench.report.screen import Screen
 from lstm_bench.report.table import setting
 from lstm_bench.result import RunResult, Status
-from lstm_bench.search.job import TrialJob
-from lstm_bench.search.study import Question
 from lstm_bench.spec import RunSpec, fingerprint
+from lstm_bench.tuning.job import TrialJob
+from lstm_bench.tuning.study import Question
 
 
 @dataclass(slots=True)

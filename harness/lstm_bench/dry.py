@@ -19,9 +19,9 @@ from lstm_bench.record.index import Index
 from lstm_bench.record.study import StudyFiles
 from lstm_bench.report.listing import asked_lines
 from lstm_bench.report.table import setting
-from lstm_bench.search.methods import make_sampler
-from lstm_bench.search.study import Question, place
 from lstm_bench.spec import RunSpec, fingerprint
+from lstm_bench.tuning.methods import make_sampler
+from lstm_bench.tuning.study import Question, place
 
 SHOWN = 4  # settings, and as many are timed
 STEPS = 10  # of a timed window; the one before it is the warm-up

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 
-from lstm_bench import losses, model, train
+from lstm_bench import losses, model, training
 from lstm_bench import task as contract
 from lstm_bench.errors import UsageError, unknown
 from lstm_bench.meter import MemoryMeter, Watch, has_native_bfloat16
@@ -35,14 +35,14 @@ Verdict = Callable[[Reading], Word | None]
 class Recorder(Protocol):
     """Who is told of each reading before anyone else, and who keeps it and the state."""
 
-    def resume(self, state: train.TrainState) -> Iterable[Reading]:
+    def resume(self, state: training.TrainState) -> Iterable[Reading]:
         """Put the state where an earlier process of this run left it, and give the readings up to there.
 
         Nothing where there was none. Asked for all of them before training goes on.
         """
         ...
 
-    def log(self, reading: Reading, state: train.TrainState) -> None:
+    def log(self, reading: Reading, state: training.TrainState) -> None:
         """Keep a reading, and the state if it is worth it."""
 
 
@@ -98,7 +98,7 @@ def facts(spec: RunSpec, data_digest: str) -> dict[str, str]:
     """
     cell, task = model.load_cell(spec.model.cell), load_task(spec.task)
     digest = hashlib.sha256()
-    for module in (train, model, losses, contract, inspect.getmodule(cell)):
+    for module in (training, model, losses, contract, inspect.getmodule(cell)):
         digest.update(inspect.getsource(module or cell).encode())
     for path in package_files(Path(inspect.getfile(task)), in_package="." in task.__module__):
         digest.update(path.read_bytes())
@@ -134,13 +134,13 @@ def execute(spec: RunSpec, recorder: Recorder, verdict: Verdict = go_on, *, test
         torch.manual_seed(spec.seed)
         network = model.SequenceModel(task.signature, spec.model)
         metrics["model/parameters"] = float(sum(p.numel() for p in network.parameters()))
-        state = train.TrainState.fresh(network, spec.train, seed=spec.seed, device=device)
-        with closing(train.train(state, task, spec.train, watch=watch)) as stream:
+        state = training.TrainState.fresh(network, spec.train, seed=spec.seed, device=device)
+        with closing(training.train(state, task, spec.train, watch=watch)) as stream:
             ended = _listen(_story(state, recorder, stream), task, spec, verdict, readings)
         if test and ended[0].complete:
             state.model.load_state_dict(state.best_weights)
             with watch.evaluating:
-                scores = train.evaluate(state.model, task, "test", spec.seed, device, spec.train)
+                scores = training.evaluate(state.model, task, "test", spec.seed, device, spec.train)
             metrics.update({f"test/{name}": score for name, score in scores.items()})
         return ended
 
@@ -167,7 +167,7 @@ def attempt(work: Callable[[], tuple[Status, str | None]]) -> tuple[Status, str 
         return status, one_line(error), traceback.format_exc()
 
 
-def _story(state: train.TrainState, recorder: Recorder, stream: Iterable[Reading]) -> Iterator[Reading]:
+def _story(state: training.TrainState, recorder: Recorder, stream: Iterable[Reading]) -> Iterator[Reading]:
     """A run's readings from its first: those of an earlier process, then new ones, each kept before anyone hears it."""
     yield from recorder.resume(state)
     for reading in stream:

@@ -15,8 +15,8 @@ from lstm_bench.bench import run_study
 from lstm_bench.desk import Desk
 from lstm_bench.pool import Ended, Event
 from lstm_bench.record.files import Results
-from lstm_bench.search.study import Question
 from lstm_bench.suites import StudyTable
+from lstm_bench.tuning.study import Question
 
 TRIALS = 2000
 MARKS = [100, 300, 500, 1000, 1500, TRIALS]  # trials between which a mean is taken

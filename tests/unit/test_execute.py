@@ -14,7 +14,7 @@ from lstm_bench.meter import Watch
 from lstm_bench.result import Reading, RunResult, Status
 from lstm_bench.spec import RunSpec
 from lstm_bench.task import Batch, Goal, Split
-from lstm_bench.train import TrainState
+from lstm_bench.training import TrainState
 
 TOY = "toy:Toy"
 

@@ -16,7 +16,7 @@ from optuna.samplers import RandomSampler
 from optuna.trial import TrialState
 
 from lstm_bench.errors import BenchError
-from lstm_bench.search.journal import MendingLock, open_journal
+from lstm_bench.tuning.journal import MendingLock, open_journal
 
 
 def add_trials(path: Path, trials: int, name: str = "s") -> optuna.Study:
@@ -137,7 +137,7 @@ WRITER = """
 import sys
 from pathlib import Path
 import optuna
-from lstm_bench.search.journal import MendingLock, open_journal
+from lstm_bench.tuning.journal import MendingLock, open_journal
 path, name = Path(sys.argv[1]), sys.argv[2]
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 """

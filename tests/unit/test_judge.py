@@ -10,9 +10,9 @@ from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner,
 from optuna.trial import TrialState
 from scipy import stats
 
-from lstm_bench.search.curve import Curve
-from lstm_bench.search.judge import Judge, Rivals
-from lstm_bench.search.ranges import longest
+from lstm_bench.tuning.curve import Curve
+from lstm_bench.tuning.judge import Judge, Rivals
+from lstm_bench.tuning.ranges import longest
 
 calm = settings(deadline=None, max_examples=60)
 scores = st.floats(-1e6, 1e6)

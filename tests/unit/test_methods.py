@@ -17,8 +17,8 @@ from optuna.trial import TrialState
 
 from lstm_bench.errors import BenchError, UsageError
 from lstm_bench.execute import spec_of
-from lstm_bench.search.journal import open_journal
-from lstm_bench.search.methods import (
+from lstm_bench.tuning.journal import open_journal
+from lstm_bench.tuning.methods import (
     Method,
     draw_seed,
     drawn_at_random,
@@ -26,10 +26,10 @@ from lstm_bench.search.methods import (
     make_sampler,
     refuse,
 )
-from lstm_bench.search.own_samplers import OptimizerUnpickler
-from lstm_bench.search.pruners import PRUNERS, Hyperband
-from lstm_bench.search.samplers import SAMPLERS
-from lstm_bench.search.space import Space
+from lstm_bench.tuning.own_samplers import OptimizerUnpickler
+from lstm_bench.tuning.pruners import PRUNERS, Hyperband
+from lstm_bench.tuning.samplers import SAMPLERS
+from lstm_bench.tuning.space import Space
 
 RATE = {"train.lr": {"low": 1e-3, "high": 1e-1, "log": True}}
 DECAY = {"train.weight_decay": {"low": 0.0, "high": 0.1}}

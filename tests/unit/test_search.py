@@ -21,13 +21,13 @@ from lstm_bench.record.files import Results
 from lstm_bench.record.ledger import Ledger
 from lstm_bench.record.study import RunLine, Trial
 from lstm_bench.result import Reading, RunResult, Status
-from lstm_bench.search.asker import Asker
-from lstm_bench.search.confirm import confirm, still_due
-from lstm_bench.search.job import TrialJob
-from lstm_bench.search.journal import open_journal
-from lstm_bench.search.loop import Search
-from lstm_bench.search.study import FRESH_SEEDS_FROM, Question, check_name, place
 from lstm_bench.suites import StudyTable
+from lstm_bench.tuning.asker import Asker
+from lstm_bench.tuning.confirm import confirm, still_due
+from lstm_bench.tuning.job import TrialJob
+from lstm_bench.tuning.journal import open_journal
+from lstm_bench.tuning.loop import Search
+from lstm_bench.tuning.study import FRESH_SEEDS_FROM, Question, check_name, place
 
 FACTS = {"data": "d", "code": "c", "torch": "t"}
 RATES = {"train.lr": {"low": 1e-4, "high": 1e-1, "log": True}}

@@ -11,8 +11,8 @@ from optuna.samplers import RandomSampler
 
 from lstm_bench.errors import UsageError
 from lstm_bench.execute import spec_of
-from lstm_bench.search.space import DEFAULT, Space
 from lstm_bench.spec import RunSpec
+from lstm_bench.tuning.space import DEFAULT, Space
 
 SGD = {"train.optimizer": "sgd"}
 MOMENTUM = {"low": 0.5, "high": 0.95, "when": SGD}

@@ -16,7 +16,7 @@ def test_there_are_suites() -> None:
 
 @pytest.mark.parametrize("table", studies(), ids=lambda table: str(table.run["task"]))
 def test_every_study_of_every_suite_is_a_valid_question(table: StudyTable) -> None:
-    from lstm_bench.search.study import Question
+    from lstm_bench.tuning.study import Question
 
     question = Question.of(table, {})
     assert set(question.space.distributions) == set(table.search)
@@ -115,8 +115,8 @@ def test_what_a_command_says_goes_over_what_a_file_says() -> None:
 def test_a_study_file_that_was_written_is_the_question_it_was_written_from() -> None:
     import tomllib
 
-    from lstm_bench.search.study import Question
     from lstm_bench.suites import study_table
+    from lstm_bench.tuning.study import Question
 
     table = StudyTable({"task": "adding"}, {"trials": 3}, {"enqueue": [{"train.lr": 0.01}]}, {"train.lr": [0.1, 0.01]})
     asked = Question.of(table, {})

@@ -20,7 +20,7 @@ from lstm_bench.model import SequenceModel, State
 from lstm_bench.result import Reading, steady_speeds
 from lstm_bench.spec import ModelSpec, TrainSpec
 from lstm_bench.task import Batch, Goal, Signature, Split, Tally, Task, generator
-from lstm_bench.train import TrainState, rate, train
+from lstm_bench.training import TrainState, rate, train
 from lstm_bench_tasks.synthetic.adding import Adding
 
 CPU = torch.device("cpu")

@@ -23,7 +23,7 @@ from lstm_bench.errors import UsageError, unknown
 if TYPE_CHECKING:
     from lstm_bench.record.files import Results
     from lstm_bench.record.study import StudyFiles
-    from lstm_bench.search.study import Question
+    from lstm_bench.tuning.study import Question
 
 listing = typer.Typer(help="List the studies there are, or show one.", invoke_without_command=True)
 
@@ -37,7 +37,7 @@ def bench(
     from lstm_bench import suites
     from lstm_bench.bench import run_study
     from lstm_bench.record.disk import file_name
-    from lstm_bench.search.study import Question
+    from lstm_bench.tuning.study import Question
 
     results, screen, at_once = results_of(context), console(), workers or cores()
     questions = [Question.of(table, {}, workers=at_once) for table in suites.read_suite(suite)]
@@ -77,8 +77,8 @@ def search(
     """Run one study: search, then confirm the best settings on fresh seeds."""
     from lstm_bench import suites
     from lstm_bench.record.disk import file_name
-    from lstm_bench.search.study import check_name
-    from lstm_bench.search.vary import questions
+    from lstm_bench.tuning.study import check_name
+    from lstm_bench.tuning.vary import questions
 
     at_once = workers or cores()
     path = Path(what)
@@ -169,8 +169,8 @@ def confirm(
 ) -> None:
     """Run a study's best settings again on fresh seeds, paired: what the search saw, and what holds."""
     from lstm_bench.bench import run_study
-    from lstm_bench.search.study import Question
     from lstm_bench.suites import study_table
+    from lstm_bench.tuning.study import Question
 
     results, screen = results_of(context), console()
     asked = _study(results, name).asked
@@ -233,7 +233,7 @@ def show_study(
 
 
 def _study(results: "Results", name: str) -> "StudyFiles":
-    from lstm_bench.search.study import NAME
+    from lstm_bench.tuning.study import NAME
 
     files = results.study(name)
     if not NAME.fullmatch(name) or not files.exists:

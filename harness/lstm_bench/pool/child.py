@@ -28,7 +28,7 @@ from lstm_bench.pool import Job
 from lstm_bench.pool.verdict import in_its_stead
 from lstm_bench.record.run import RunFiles
 from lstm_bench.result import Reading, RunResult, Status
-from lstm_bench.train import TrainState
+from lstm_bench.training import TrainState
 
 OOM_SCORE = "500"  # the kernel, short of memory, takes a run before the driver
 PATIENCE = 10.0  # seconds that an earlier process of the same run has to let go of its folder

@@ -15,12 +15,12 @@ from lstm_bench.record.ledger import Ledger
 from lstm_bench.record.run import new_run_id
 from lstm_bench.record.study import RunLine, Trial
 from lstm_bench.result import Reading, RunResult, Status
-from lstm_bench.search import measures
-from lstm_bench.search.asker import Asker, optuna_state
-from lstm_bench.search.job import TrialJob
-from lstm_bench.search.referee import Referee
-from lstm_bench.search.study import Question
 from lstm_bench.spec import fingerprint
+from lstm_bench.tuning import measures
+from lstm_bench.tuning.asker import Asker, optuna_state
+from lstm_bench.tuning.job import TrialJob
+from lstm_bench.tuning.referee import Referee
+from lstm_bench.tuning.study import Question
 
 MANY = 100  # events
 

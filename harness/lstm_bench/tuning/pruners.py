@@ -14,8 +14,8 @@ from optuna.pruners import (
 )
 from pydantic import Field
 
-from lstm_bench.search.samplers import STARTUP_TRIALS, Two
 from lstm_bench.spec import Count, Natural, Value
+from lstm_bench.tuning.samplers import STARTUP_TRIALS, Two
 
 Percent = Annotated[float, Field(ge=0, le=100)]
 

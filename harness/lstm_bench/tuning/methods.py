@@ -19,10 +19,10 @@ from optuna.samplers import (
 )
 
 from lstm_bench.errors import UsageError, in_one_line, unknown
-from lstm_bench.search.pruners import PRUNERS, PrunerKind
-from lstm_bench.search.samplers import SAMPLERS, SamplerKind
-from lstm_bench.search.space import Space
 from lstm_bench.spec import Value, check_value, parse_value
+from lstm_bench.tuning.pruners import PRUNERS, PrunerKind
+from lstm_bench.tuning.samplers import SAMPLERS, SamplerKind
+from lstm_bench.tuning.space import Space
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler
 from pydantic import Field
 
-from lstm_bench.search.own_samplers import CmaEs, Grid, Qmc, tpe
 from lstm_bench.spec import Count, Natural, Value
+from lstm_bench.tuning.own_samplers import CmaEs, Grid, Qmc, tpe
 
 STARTUP_TRIALS = 4  # drawn at random before the sampler learns, and finished before the pruner judges
 

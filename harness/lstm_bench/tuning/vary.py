@@ -7,11 +7,11 @@ from dataclasses import replace
 from lstm_bench.errors import UsageError, unknown
 from lstm_bench.execute import spec_of
 from lstm_bench.model import count
-from lstm_bench.search.space import DEFAULT
-from lstm_bench.search.study import Question
 from lstm_bench.spec import RunSpec, Value, parse_setting, parse_value
 from lstm_bench.suites import StudyTable
 from lstm_bench.task import make_task
+from lstm_bench.tuning.space import DEFAULT
+from lstm_bench.tuning.study import Question
 
 SIZES = ("params", "flops")
 HIDDEN = "model.hidden"

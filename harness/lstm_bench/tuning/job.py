@@ -7,8 +7,8 @@ from typing import Any
 from lstm_bench.pool import Job
 from lstm_bench.record.study import Key, Purpose, RunLine
 from lstm_bench.result import RunResult, Status
-from lstm_bench.search import measures
-from lstm_bench.search.study import Question
+from lstm_bench.tuning import measures
+from lstm_bench.tuning.study import Question
 
 
 @dataclass(frozen=True, slots=True)

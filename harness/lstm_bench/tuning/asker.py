@@ -16,10 +16,10 @@ from lstm_bench.record.files import Results
 from lstm_bench.record.ledger import Ledger
 from lstm_bench.record.study import Trial
 from lstm_bench.result import Status
-from lstm_bench.search.curve import Curve
-from lstm_bench.search.journal import open_journal
-from lstm_bench.search.methods import make_sampler
-from lstm_bench.search.study import Question
+from lstm_bench.tuning.curve import Curve
+from lstm_bench.tuning.journal import open_journal
+from lstm_bench.tuning.methods import make_sampler
+from lstm_bench.tuning.study import Question
 
 
 class Asker:

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field
 
 from lstm_bench.result import Reading
-from lstm_bench.search.study import Question
+from lstm_bench.tuning.study import Question
 
 Point = tuple[int, float]  # a counted step, and the mean there
 

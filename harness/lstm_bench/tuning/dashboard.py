@@ -12,7 +12,7 @@ import typer
 
 from lstm_bench.errors import BenchError, UsageError
 from lstm_bench.record.files import Results
-from lstm_bench.search.journal import open_journal
+from lstm_bench.tuning.journal import open_journal
 
 HOST = "127.0.0.1"
 

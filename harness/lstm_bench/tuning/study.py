@@ -15,13 +15,13 @@ from lstm_bench.execute import resolve, spec_of
 from lstm_bench.record.disk import SCHEMA
 from lstm_bench.record.files import Results
 from lstm_bench.record.study import Purpose, StudyFiles
-from lstm_bench.search.measures import check_objectives
-from lstm_bench.search.methods import Method, make_pruner, refuse
-from lstm_bench.search.ranges import longest
-from lstm_bench.search.space import DEFAULT, Space
 from lstm_bench.spec import RunSpec, Value, checked
 from lstm_bench.suites import Budget, Strategy, StudyTable
 from lstm_bench.task import Goal, Task
+from lstm_bench.tuning.measures import check_objectives
+from lstm_bench.tuning.methods import Method, make_pruner, refuse
+from lstm_bench.tuning.ranges import longest
+from lstm_bench.tuning.space import DEFAULT, Space
 
 TRIALS = 12  # of a study that is given neither a number nor minutes
 FRESH_SEEDS_FROM = 1000  # seeds that confirm begin here, above the search's

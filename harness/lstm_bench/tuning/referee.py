@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from lstm_bench.record.files import Results
 from lstm_bench.record.study import RunLine, Trial
 from lstm_bench.result import Reading
-from lstm_bench.search.asker import optuna_state
-from lstm_bench.search.curve import Curve, Point
-from lstm_bench.search.judge import Judge, Rivals
-from lstm_bench.search.study import Question
+from lstm_bench.tuning.asker import optuna_state
+from lstm_bench.tuning.curve import Curve, Point
+from lstm_bench.tuning.judge import Judge, Rivals
+from lstm_bench.tuning.study import Question
 
 
 class Referee:

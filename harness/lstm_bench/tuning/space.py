@@ -19,8 +19,8 @@ from optuna.distributions import (
 
 from lstm_bench.errors import UsageError, unknown
 from lstm_bench.execute import resolve
-from lstm_bench.search.ranges import contains, count_of, distribution_of, extremes, suggested, values_of, worded
 from lstm_bench.spec import RunSpec, Value, flattened, known_paths
+from lstm_bench.tuning.ranges import contains, count_of, distribution_of, extremes, suggested, values_of, worded
 
 # What is searched where neither suite nor file says otherwise.
 DEFAULT: Mapping[str, Any] = {

@@ -9,9 +9,9 @@ from lstm_bench.record.ledger import Ledger
 from lstm_bench.record.run import new_run_id
 from lstm_bench.record.study import Trial
 from lstm_bench.result import Status
-from lstm_bench.search.job import TrialJob
-from lstm_bench.search.study import Question
 from lstm_bench.spec import fingerprint
+from lstm_bench.tuning.job import TrialJob
+from lstm_bench.tuning.study import Question
 
 
 def confirm(

@@ -14,8 +14,8 @@ from optuna.samplers import BaseSampler, CmaEsSampler, QMCSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
 from lstm_bench.errors import BenchError, UsageError, in_one_line
-from lstm_bench.search.space import Space
 from lstm_bench.spec import Value
+from lstm_bench.tuning.space import Space
 
 
 class _WholeSpace(BaseSampler):
