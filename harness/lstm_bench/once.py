@@ -10,7 +10,7 @@ from lstm_bench.record.files import Results
 from lstm_bench.record.run import new_run_id
 from lstm_bench.record.shipper import Entry, Shipper
 from lstm_bench.result import RunResult, Status
-from lstm_bench.spec import RunSpec, fingerprint
+from lstm_bench.spec import RunSpec
 
 
 def run_once(spec: RunSpec, *, results: Results, console: Console, run_timeout: float | None = None) -> RunResult:
@@ -23,7 +23,7 @@ def run_once(spec: RunSpec, *, results: Results, console: Console, run_timeout: 
     result = RunResult(Status.KILLED)
     with LocalPool(spec, 1, run_timeout=run_timeout) as pool, Shipper(results, spec.task) as shipper:
         beneath = facts(spec, pool.data_digest)
-        jobs = [Job(spec, results.run(new_run_id(spec.task)).path, fingerprint=fingerprint(spec, beneath))]
+        jobs = [Job(spec, results.run(new_run_id(spec.task)).path, facts=beneath)]
         for event in pool.run(lambda: jobs.pop() if jobs else None):
             match event:
                 case Started(job):

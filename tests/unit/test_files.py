@@ -14,7 +14,7 @@ from lstm_bench.record.files import Results
 from lstm_bench.record.run import new_run_id
 from lstm_bench.record.study import Purpose, RunLine, Trial
 from lstm_bench.result import Reading, RunResult, Status
-from lstm_bench.spec import RunSpec
+from lstm_bench.spec import RunSpec, fingerprint
 
 SPEC = RunSpec(task="adding", options={"length": 10})
 LINES = [{"step": 1, "name": "é"}, {"step": 22}, {"step": 333, "metrics": {"train/loss": 0.5}}]
@@ -83,10 +83,11 @@ def test_a_reader_sees_the_old_file_or_the_new_one(tmp_path: Path) -> None:
 
 def test_a_run_comes_back_from_its_files(results: Results) -> None:
     run = results.run("one")
-    run.begin(SPEC, {"cpu": "fast"}, "f" * 16)
+    facts = {"data": "d", "code": "c"}
+    run.begin(SPEC, {"cpu": "fast"}, facts)
     assert (run.id, run.spec, run.readings, run.result) == ("one", SPEC, [], None)
     here = {"host": platform.node(), "pid": os.getpid()}
-    assert run.machine == {"schema": 1, "cpu": "fast", "fingerprint": "f" * 16, **here}
+    assert run.machine == {"schema": 1, "cpu": "fast", "facts": facts, "fingerprint": fingerprint(SPEC, facts), **here}
     found = [reading(1, **{"train/loss": 0.1 + 0.2}), reading(2, **{"train/loss": float("inf")})]
     for each in found:
         run.log(each)

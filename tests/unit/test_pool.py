@@ -488,7 +488,7 @@ def test_a_usage_error_in_the_server_is_one_here() -> None:
 
 
 def test_a_job_is_the_same_on_the_other_side_of_the_socket(results: Results) -> None:
-    one = replace(job(results), test=True, waits=True, fingerprint="f")
+    one = replace(job(results), test=True, waits=True, facts={"data": "d"})
     assert Job.from_dict(json.loads(json.dumps(one.to_dict()))) == one
 
 

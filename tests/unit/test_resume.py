@@ -426,7 +426,7 @@ def say(driver: Connection, **message: Any) -> None:
 
 def toy(path: Path, fault: str = "", *, waits: bool = False, **settings: Any) -> Job:
     asked = spec("toy:Toy", options__fault=fault, model__dropout=0.2, **settings)
-    return Job(asked, path, waits=waits, fingerprint="0123456789abcdef")
+    return Job(asked, path, waits=waits, facts={"data": "d"})
 
 
 def readings_to_the_end(driver: Connection, words: list[dict[str, Any]] | None = None) -> tuple[list[int], RunResult]:

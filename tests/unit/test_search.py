@@ -105,7 +105,7 @@ class ScriptedPool:
             while len(self.going) < self.workers and (job := next_job()):
                 self.jobs.append(job)
                 files = Results(job.path.parent.parent).run(job.run_id)
-                files.begin(job.spec, {"fingerprint": job.fingerprint})
+                files.begin(job.spec, {}, job.facts)
                 files.reopen()
                 ending, scores = self.ending(job), self.script(job)
                 whole = ending.complete or ending is Status.PRUNED

@@ -1,12 +1,12 @@
 """Where runs execute: `local` forks them from a warm server on this machine."""
 
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from lstm_bench.result import Reading, RunResult, Status
-from lstm_bench.spec import RunSpec
+from lstm_bench.spec import RunSpec, fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,23 +19,28 @@ class Job:
             is taken up again from its checkpoint, and tells the readings that it keeps once more.
         test: whether the test split and the floors are measured too.
         waits: whether the run waits for the driver's word after each reading (a deterministic study).
-        fingerprint: what the run is found by, see `spec.fingerprint`; empty where nobody asks.
+        facts: beneath the run, see `execute.facts`; none where nobody asks.
     """
 
     spec: RunSpec
     path: Path
     test: bool = False
     waits: bool = False
-    fingerprint: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def run_id(self) -> str:
         """The run's id."""
         return self.path.name
 
+    @property
+    def fingerprint(self) -> str:
+        """What the run is found by."""
+        return fingerprint(self.spec, self.facts)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        plain = {name: getattr(self, name) for name in ("test", "waits", "fingerprint")}
+        plain = {name: getattr(self, name) for name in ("test", "waits", "facts")}
         return {"spec": self.spec.to_dict(), "path": str(self.path), **plain}
 
     @classmethod

@@ -127,7 +127,7 @@ def run_child(driver: Connection, job: Job) -> None:
     job.path.mkdir(parents=True, exist_ok=True)
     try:
         with files.lock().acquire(timeout=PATIENCE):
-            files.begin(job.spec, machine(), job.fingerprint)
+            files.begin(job.spec, machine(), job.facts)
             _run(driver, job, files)
     except (Timeout, FileExistsError) as error:  # the folder is another's: nothing is written there
         held = f"{job.path} was held for {PATIENCE:g} s by another process of the same run: end that one first"

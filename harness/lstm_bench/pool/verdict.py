@@ -53,7 +53,7 @@ def write(job: Job, result: RunResult) -> None:
     files.path.mkdir(parents=True, exist_ok=True)
     # A folder that another run or another process of this one holds is left alone.
     with suppress(FileExistsError, Timeout), files.lock().acquire(timeout=PATIENCE):
-        files.begin(job.spec, machine(), job.fingerprint)
+        files.begin(job.spec, machine(), job.facts)
         files.end(result)
 
 

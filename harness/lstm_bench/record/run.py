@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from lstm_bench.record.disk import SCHEMA, append_line, as_json, file_name, read_lines, read_whole, write_whole
 from lstm_bench.result import Reading, RunResult
-from lstm_bench.spec import RunSpec
+from lstm_bench.spec import RunSpec, fingerprint
 
 
 def new_run_id(task: str) -> str:
@@ -54,13 +54,13 @@ class RunFiles:
         """The state to go on from; there while the run has not ended."""
         return self.path / "checkpoint.pt"
 
-    def begin(self, spec: RunSpec, machine: Mapping[str, Any], fingerprint: str = "") -> None:
+    def begin(self, spec: RunSpec, machine: Mapping[str, Any], facts: Mapping[str, str] | None = None) -> None:
         """Make the folder, with what is to be run and where; what an earlier process of this run wrote stays.
 
         Args:
             spec: resolved.
             machine: see `meter.machine`; the host and this process's id are added.
-            fingerprint: what the run is found by; empty where nobody asks.
+            facts: beneath the run, see `execute.facts`; with the spec they give its fingerprint.
 
         Raises:
             FileExistsError: the folder is another run's.
@@ -72,7 +72,7 @@ class RunFiles:
         if not asked.exists():
             write_whole(asked, spec.to_toml())
         if not place.exists():
-            found = {"fingerprint": fingerprint} if fingerprint else {}
+            found = {"facts": dict(facts), "fingerprint": fingerprint(spec, facts)} if facts else {}
             here = {"host": platform.node(), "pid": os.getpid()}
             write_whole(place, as_json({"schema": SCHEMA, **machine, **found, **here}))
 

@@ -9,7 +9,6 @@ from lstm_bench.record.ledger import Ledger
 from lstm_bench.record.run import new_run_id
 from lstm_bench.record.study import Trial
 from lstm_bench.result import Status
-from lstm_bench.spec import fingerprint
 from lstm_bench.tuning.job import TrialJob
 from lstm_bench.tuning.study import Question
 
@@ -34,7 +33,7 @@ def confirm(
             spec,
             results.run(begun.run if begun else new_run_id(spec.task)).path,
             test=True,
-            fingerprint=fingerprint(spec, facts),
+            facts=facts,
             purpose="confirm",
             number=trial.number,
             settings=trial.settings,

@@ -162,7 +162,7 @@ class Search:
             spec,
             self._results.run(run).path,
             waits=self._question.workers is not None,
-            fingerprint=mark,
+            facts=self._facts,
             number=number,
             settings=going.settings,
             again=begun is not None,
