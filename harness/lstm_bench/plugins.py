@@ -1,6 +1,8 @@
 """A name, or `module:attr`, to an object. Entry points are the only registry there is."""
 
 import importlib
+import os
+import sys
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -40,3 +42,8 @@ def _imported(kind: str, name: str, module: str, attribute: str) -> Any:
         why = (str(error).splitlines() or [type(error).__name__])[0]
         raise UsageError(f"{kind} '{name}' cannot be imported from {module}:{attribute}: {why}") from error
     return found
+
+
+def found_alike() -> dict[str, str]:
+    """The environment in which another interpreter finds every module where this one does."""
+    return {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

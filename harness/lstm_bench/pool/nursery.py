@@ -13,6 +13,8 @@ from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
 from lstm_bench.errors import BenchError, UsageError
+from lstm_bench.meter.machine import COMMAND, command
+from lstm_bench.plugins import found_alike
 from lstm_bench.pool import Job
 from lstm_bench.pool.child import run_child
 from lstm_bench.pool.server import LONGEST
@@ -81,11 +83,10 @@ class WarmServer:
         self._digest: str | None = None
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed in close()
-        plugins = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}  # found there as they are found here
         self._process = subprocess.Popen(  # noqa: S603  # our own module
             [sys.executable, "-P", "-m", "lstm_bench.pool.server", str(theirs.fileno()), str(os.getpid())],
             pass_fds=[theirs.fileno()],
-            env=KEEP_MEMORY | os.environ | QUIET | plugins,
+            env=KEEP_MEMORY | os.environ | QUIET | found_alike() | {COMMAND: command()},
             stdin=subprocess.DEVNULL,
             stdout=self._errors,
             stderr=self._errors,

@@ -1,0 +1,19 @@
+"""What a run cost, and where it ran: stopwatches, memory and processor of a run, facts of the machine.
+
+No room of this package ever starts CUDA: in a process that has not, it stays unstarted, and its forks may.
+"""
+
+from lstm_bench.meter.machine import has_native_bfloat16, machine
+from lstm_bench.meter.sampler import ResourceMeter
+from lstm_bench.meter.source import source_diff
+from lstm_bench.meter.watch import Stopwatch, Watch, synchronize
+
+__all__ = [
+    "ResourceMeter",
+    "Stopwatch",
+    "Watch",
+    "has_native_bfloat16",
+    "machine",
+    "source_diff",
+    "synchronize",
+]
