@@ -1,6 +1,6 @@
 """What cannot be had better without giving something else up: the front of several objectives."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lstm_bench.record.study import Trial
@@ -34,6 +34,17 @@ def front(points: Sequence[Point], maximize: Sequence[bool]) -> list[Point]:
     return [costs[cost] for cost in found]
 
 
+def undominated(points: Mapping[int, Point], maximize: Sequence[bool]) -> list[int]:
+    """The numbers of the points that no other dominates, in the order of `front`; of equal points the lowest.
+
+    Args:
+        points: by number, such as a trial's.
+        maximize: for each coordinate, whether more is better.
+    """
+    numbers = {point: number for number, point in sorted(points.items(), reverse=True)}
+    return [numbers[point] for point in front(list(numbers), maximize)]
+
+
 def front_of(trials: Sequence[Trial], names: Sequence[str], goal: Goal) -> list[dict[str, Any]]:
     """The complete trials that no other dominates, the earliest of equals; none where one objective was asked alone.
 
@@ -41,14 +52,13 @@ def front_of(trials: Sequence[Trial], names: Sequence[str], goal: Goal) -> list[
     """
     if len(names) < 2:
         return []
-    complete = [trial for trial in trials if trial.objective is not None]
-    told = {trial.measures: trial for trial in reversed(complete) if len(trial.measures) == len(names)}
-    points = front(list(told), [maximizes(name, goal) for name in names])
+    told = {trial.number: trial for trial in trials if len(trial.measures) == len(names)}
+    points = {number: trial.measures for number, trial in told.items()}
     return [
         {
-            "trial": told[point].number,
-            "settings": dict(told[point].settings),
-            "values": dict(zip(names, point, strict=True)) | {f"valid/{goal.metric}": told[point].score},
+            "trial": number,
+            "settings": dict(told[number].settings),
+            "values": dict(zip(names, points[number], strict=True)) | {f"valid/{goal.metric}": told[number].score},
         }
-        for point in points
+        for number in undominated(points, [maximizes(name, goal) for name in names])
     ]
