@@ -146,12 +146,24 @@ class Task(Protocol):
     """A frozen dataclass: its fields are its options.
 
     Batch k is a function of (split, batch_size, seed, k), so a resumed run reads on where it was. Train never
-    ends; valid and test do. The docstring's first line and `family` are what `lstm-bench tasks --details` shows.
+    ends; valid and test do. The docstring's first line and `family` are what `lstm-bench tasks --details` shows. It may
+    have a `source: ClassVar[str]`, which says where its data come from: MLflow shows it with them.
     """
 
-    family: Family
-    goal: Goal
-    defaults: Mapping[str, Value]  # where a run of this task begins, by dotted path: `train.steps`, `model.hidden`
+    @property
+    def family(self) -> Family:
+        """Which of the three it is: a class variable does."""
+        ...
+
+    @property
+    def goal(self) -> Goal:
+        """Its one score: a class variable does."""
+        ...
+
+    @property
+    def defaults(self) -> Mapping[str, Value]:
+        """Where a run of it begins, by dotted path, such as `train.steps`, `model.hidden`: a class variable does."""
+        ...
 
     @property
     def signature(self) -> Signature:

@@ -10,6 +10,8 @@ from typing import Any
 from lstm_bench.errors import UsageError, unknown
 from lstm_bench.spec import Count, Natural, Positive, RunSpec
 
+RECORDED = {"schema", "id", "family", "goal", "facts", "workers"}  # what a study's own study.toml says besides
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
@@ -133,7 +135,8 @@ def _study(table: Any, path: Path) -> StudyTable:
             raise UsageError(f'{path}: {name} = {given!r}, expected a table of paths, such as "train.lr"')
     budget, strategy = Budget.__dataclass_fields__, Strategy.__dataclass_fields__
     known = [*RunSpec.__dataclass_fields__, *budget, *strategy, *paths]
-    for key in table:
+    recorded = RECORDED if "schema" in table else ()
+    for key in [key for key in table if key not in recorded]:
         if key not in known:
             raise unknown(f"key in {path}:", key, known)
     return study_table(table)

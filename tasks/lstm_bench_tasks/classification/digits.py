@@ -35,6 +35,7 @@ class Digits:
     """
 
     family: ClassVar[Family] = "classification"
+    source: ClassVar[str] = "sklearn.datasets.load_digits"
     goal: ClassVar[Goal] = Goal(metric="accuracy", maximize=True, chance=0.1, ceiling=1.0, target=0.97)
     defaults: ClassVar[Mapping[str, float]] = {"train.steps": 800, "train.lr": 1e-2}
 

