@@ -1,21 +1,23 @@
 """A study from question to answer: where search, tracking and screen meet."""
 
 import math
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack
 
 from rich.console import Console
 
 from lstm_bench.analysis.board import Board, make_board, top_trials
 from lstm_bench.desk import Desk
-from lstm_bench.errors import BenchError
+from lstm_bench.errors import BenchError, first_error_holds
 from lstm_bench.execute import facts
+from lstm_bench.meter import machine
 from lstm_bench.pool import Event, Pool
 from lstm_bench.pool.local import LocalPool
 from lstm_bench.record.files import Results
 from lstm_bench.record.ledger import Ledger
-from lstm_bench.record.shipper import Shipper
 from lstm_bench.record.study import Trial
 from lstm_bench.report.screen import Screen
+from lstm_bench.tracking.shipper import Shipper
 from lstm_bench.tuning.confirm import confirm, still_due
 from lstm_bench.tuning.loop import Search
 from lstm_bench.tuning.study import Question, place
@@ -49,49 +51,46 @@ def run_study(
             failed, or none was complete.
         KeyboardInterrupt: after the running trials have ended as `killed`.
     """
-    task = question.base.task
-    with (
-        LocalPool(question.base, workers, run_timeout=question.budget.run_timeout) as pool,
-        Shipper(results, task) as shipper,
-    ):
+    with Shipper(results, question.base.task) as shipper, ExitStack() as while_trained:
+        pool = while_trained.enter_context(LocalPool(question.base, workers, run_timeout=question.budget.run_timeout))
         with console.status(f"{name or stem}: reading the data"):
             beneath = facts(question.base, pool.data_digest)
         files = place(results, name, stem, question.asked(beneath))
         with files.held() as orderly:
-            files.begin(question.to_toml(beneath))
+            files.begin(question.to_toml(beneath), machine())
             ledger = Ledger(results, files)
             left = runs_left(question, ledger)
             if left == 0 and orderly:
                 console.print(f"{files.name}: all trials and confirming runs are done; nothing is run again")
                 return _board(question, results, ledger)
+            shipper.follow("study", files.name)
             with Screen(console, files.name, question.goal, left) as screen:
-                desk = Desk(question, ledger, results, beneath, shipper, screen)
-                desk.begin()
                 events = _events(question, beneath, pool, results, ledger, force=force, search=search)
-                board = _pursue(events, desk)
-            if not shipper.alive:  # somebody shot it: another one sends what MLflow lacks
-                with Shipper(results, task) as desk.shipper:
-                    desk.begin()
-                    desk.end("FINISHED", board)
+                board = _pursue(events, Desk(question, ledger, screen), results, shipper, while_trained.close)
     if board["best"] is None:
         raise BenchError(f"study {files.name}: no trial was complete; {files.path}/trials.jsonl says how each ended")
     return board
 
 
-def _pursue(events: Generator[Event, None, None], desk: Desk) -> Board:
+def _pursue(
+    events: Generator[Event, None, None], desk: Desk, results: Results, shipper: Shipper, close_pool: Callable[[], None]
+) -> Board:
     """Do what is left of a study; whatever comes in between, the answer so far is written, and told."""
-    status = "FAILED"
+    ended = "failed"
     try:
         for event in events:
             desk.take(event)
-        status = "FINISHED"
+            desk.screen.say(shipper.news())
+        ended = "finished"
     except KeyboardInterrupt:
-        status = "KILLED"
+        ended = "killed"
         raise
     finally:
-        board = _board(desk.question, desk.results, desk.ledger)
-        desk.ledger.files.write_board(board)
-        desk.end(status, board)
+        board = _board(desk.question, results, desk.ledger)
+        with first_error_holds():
+            desk.ledger.files.write_board({**board, "ended": ended})
+        close_pool()  # from here on Ctrl-C ends the driver at once
+        desk.screen.say(shipper.finish(ended))
     return board
 
 

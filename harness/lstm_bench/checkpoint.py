@@ -1,7 +1,6 @@
 """A run's state in a file, so that a run whose process died goes on where it was."""
 
 import copy
-import os
 import time
 import zipfile
 from collections.abc import Callable, Container
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 
 from lstm_bench.training import TrainState
+from lstm_bench.writing import whole
 
 SHARE = 50  # times as long as the last save took, the next one waits: saving takes at most 2 % of the time
 
@@ -54,13 +54,16 @@ class Checkpoint:
 
 
 def save(path: Path, values: dict[str, Any]) -> None:
-    """Write tensors and plain values so that they are there whole or not at all: beside it first, then renamed."""
-    beside = path.with_name(path.name + ".new")
-    with beside.open("wb") as file:
-        torch.save(values, file)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    """Write tensors and plain values so that they are there whole or not at all.
+
+    Raises:
+        RecordError: they cannot be written; what was there before stays.
+    """
+    with whole(path) as file:
+        try:
+            torch.save(values, file)
+        except RuntimeError as error:  # torch wraps what ends it at a write: a full disk, a Ctrl-C
+            raise error.__context__ or error from None
 
 
 def load(path: Path, device: torch.device) -> dict[str, Any]:

@@ -1,7 +1,10 @@
 """What can go wrong outside a run, each with the exit code it ends the command with."""
 
 import difflib
-from collections.abc import Collection
+import errno
+import sys
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 
 
 class BenchError(Exception):
@@ -14,6 +17,26 @@ class UsageError(BenchError):
     """The command asked for something that does not exist or cannot be: nothing has been written."""
 
     exit_code = 2
+
+
+class RecordError(BenchError):
+    """A file of the results folder cannot be written. Nothing is wrong with the setting whose run met it."""
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error says that there is no space left to write to, on the disk or of the user's share of it."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def first_error_holds() -> Iterator[None]:
+    """While another error is on its way, a `BenchError` from within is not told: it follows from that one."""
+    first = sys.exception()
+    try:
+        yield
+    except BenchError:
+        if first is None:
+            raise
 
 
 def in_one_line(error: object) -> str:

@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import torch
+from torch import Tensor
 
 from lstm_bench import losses, model, training
 from lstm_bench import task as contract
-from lstm_bench.errors import UsageError, unknown
-from lstm_bench.meter import MemoryMeter, Watch, has_native_bfloat16
+from lstm_bench.errors import RecordError, UsageError, is_disk_full, unknown
+from lstm_bench.meter import ResourceMeter, Watch, has_native_bfloat16
 from lstm_bench.result import Reading, RunResult, Status, is_finite, steady_speeds
 from lstm_bench.spec import RunSpec, Value, flattened, known_paths
-from lstm_bench.task import Goal, Task, load_task, make_task, options_of
+from lstm_bench.task import Goal, Signature, Task, load_task, make_task, options_of
+from lstm_bench.writing import unwritable
 
 EARLIER = 3  # readings before the last that a diverged run's reason quotes
 
@@ -44,6 +46,9 @@ class Recorder(Protocol):
 
     def log(self, reading: Reading, state: training.TrainState) -> None:
         """Keep a reading, and the state if it is worth it."""
+
+    def keep(self, weights: Mapping[str, Tensor], signature: Signature) -> None:
+        """Keep the weights of the best reading, and what the model was sized from: the run is complete, and tested."""
 
 
 def go_on(_: Reading) -> None:
@@ -142,25 +147,35 @@ def execute(spec: RunSpec, recorder: Recorder, verdict: Verdict = go_on, *, test
             with watch.evaluating:
                 scores = training.evaluate(state.model, task, "test", spec.seed, device, spec.train)
             metrics.update({f"test/{name}": score for name, score in scores.items()})
+            recorder.keep(state.best_weights, task.signature)
         return ended
 
     def measure_floors() -> tuple[Status, str | None]:
         floors.update(task.floors(spec.seed))
         return status, reason
 
-    with MemoryMeter(device) as memory:
+    with ResourceMeter(device) as meter:
         status, reason, trace = attempt(learn)
-        metrics |= summary(readings, task.goal, watch) | memory.peaks()
+        metrics |= summary(readings, task.goal, watch)
+    metrics |= meter.metrics()
     if test and status.complete:  # last, since a floor's time and memory are not the run's
         status, reason, trace = attempt(measure_floors)
     return RunResult(status, metrics, reason, trace, floors)
 
 
 def attempt(work: Callable[[], tuple[Status, str | None]]) -> tuple[Status, str | None, str | None]:
-    """The status and reason that some work ends with, and the traceback of the exception that ended it, if any."""
+    """The status and reason that some work ends with, and the traceback of the exception that ended it, if any.
+
+    Raises:
+        RecordError: a file could not be written, or the disk is full: no status, since the setting is not to blame.
+    """
     try:
         return *work(), None
-    except Exception as error:  # noqa: BLE001  # whatever a plugin raises ends its run alone
+    except RecordError:
+        raise
+    except Exception as error:  # whatever a plugin raises ends its run alone
+        if isinstance(error, OSError) and is_disk_full(error):  # what it prints is written, too
+            raise unwritable(error.filename or "what the run's task writes or prints", error) from error
         # A CPU's allocator raises a plain RuntimeError.
         short = isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
         status = Status.OUT_OF_MEMORY if short else Status.CRASHED

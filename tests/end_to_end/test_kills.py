@@ -49,8 +49,8 @@ def test_a_driver_killed_once(tmp_path: Path, unharmed: dict[tuple[str, int, int
     examine(Results(tmp_path / "results"), unharmed)
 
 
-def test_a_shipper_killed(tmp_path: Path, unharmed: dict[tuple[str, int, int], list[float]]) -> None:
-    survive(tmp_path, random.Random(3), ["shipper"])
+def test_the_writer_of_mlflow_killed(tmp_path: Path, unharmed: dict[tuple[str, int, int], list[float]]) -> None:
+    survive(tmp_path, random.Random(3), ["writer"])
     examine(Results(tmp_path / "results"), unharmed)
 
 
@@ -69,7 +69,7 @@ def test_anything_killed_at_random_moments(
     tmp_path: Path, seed: int, unharmed: dict[tuple[str, int, int], list[float]]
 ) -> None:
     chance = random.Random(seed)
-    victims = ["driver", "server", "worker", "driver", "shipper", "driver"]
+    victims = ["driver", "server", "worker", "driver", "writer", "driver"]
     chance.shuffle(victims)
     survive(tmp_path, chance, victims)
     examine(Results(tmp_path / "results"), unharmed)
@@ -87,7 +87,7 @@ def test_a_deterministic_study_is_the_same_whatever_is_killed(tmp_path: Path) ->
     whole.mkdir()
     shot.mkdir()
     survive(whole, random.Random(0), [], DETERMINISTIC)
-    survive(shot, random.Random(7), ["driver", "server", "driver", "shipper", "driver"], DETERMINISTIC)
+    survive(shot, random.Random(7), ["driver", "server", "driver", "writer", "driver"], DETERMINISTIC)
     found = [
         [(t.number, dict(t.settings), t.status, t.objective, [(r.seed, r.status, r.score) for r in t.runs])
          for t in Results(folder / "results").study("s").trials]
@@ -140,9 +140,9 @@ def kill(driver: "subprocess.Popen[str]", victim: str, chance: random.Random) ->
             time.sleep(0.05)
         assert not any(map(alive, family)), "orphans"
         return True
-    shippers = [pid for pid in descendants(driver.pid) if "lstm_bench.record.shipper" in command_of(pid)]
+    writers = [pid for pid in descendants(driver.pid) if "lstm_bench.tracking.writer" in command_of(pid)]
     workers = [pid for top in tops for pid in parents[top]]
-    targets = {"server": tops, "worker": workers, "shipper": shippers}[victim]
+    targets = {"server": tops, "worker": workers, "writer": writers}[victim]
     if not targets:
         return False
     with suppress(ProcessLookupError):

@@ -7,11 +7,11 @@ from pathlib import Path
 from shell import call, start
 
 from lstm_bench.record.files import Results
-from lstm_bench.record.mlflow import Tracker
+from lstm_bench.tracking.store import Store
 
 
 def test_the_ui_serves_the_results_on_this_machine_alone_and_ends_with_ctrl_c(tmp_path: Path) -> None:
-    Tracker(Results(tmp_path / "results"), "adding")
+    Store(Results(tmp_path / "results"), "adding")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

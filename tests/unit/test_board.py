@@ -392,4 +392,4 @@ def test_the_advice_is_in_the_board_and_the_note(begin) -> None:
     assert advice[2].startswith("the first two contenders, 0.0175 accuracy apart: 2 fresh seeds do not part them")
     assert advice[3].startswith("the search's score was 0.145 accuracy too rosy")
     assert len(advice) == 4
-    assert study_note(study.board).endswith(f"- {escaped(advice[3])}")
+    assert f"\n- {escaped(advice[3])}\n" in study_note(study.board)

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import pytest
 import torch
+from torch import Tensor
 from toy import Toy
 
 from lstm_bench.cells.lstm import LSTM
@@ -13,7 +14,7 @@ from lstm_bench.execute import Word, execute, facts, go_on, spec_of, summary
 from lstm_bench.meter import Watch
 from lstm_bench.result import Reading, RunResult, Status
 from lstm_bench.spec import RunSpec
-from lstm_bench.task import Batch, Goal, Split
+from lstm_bench.task import Batch, Goal, Signature, Split
 from lstm_bench.training import TrainState
 
 TOY = "toy:Toy"
@@ -60,12 +61,16 @@ class Notes:
 
     def __init__(self) -> None:
         self.readings: list[Reading] = []
+        self.kept: list[tuple[dict[str, Tensor], Signature]] = []
 
     def resume(self, _: TrainState) -> list[Reading]:
         return []
 
     def log(self, reading: Reading, _: TrainState) -> None:
         self.readings.append(reading)
+
+    def keep(self, weights: Mapping[str, Tensor], signature: Signature) -> None:
+        self.kept.append((dict(weights), signature))
 
 
 def spec(task: str = TOY, **settings: object) -> RunSpec:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from optuna.samplers import RandomSampler
 from optuna.trial import TrialState
 
-from lstm_bench.errors import BenchError
+from lstm_bench.errors import BenchError, RecordError
 from lstm_bench.tuning.journal import MendingLock, open_journal
 
 
@@ -93,7 +93,7 @@ def test_a_full_disk_costs_the_record_alone(tmp_path: Path, monkeypatch: pytest.
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(RecordError, match="No space left"):
             study.ask()
     study.tell(study.ask(), 2.0)
     assert [trial.value for trial in add_trials(path, 0).trials] == [1.0, 2.0]

@@ -1,15 +1,15 @@
 """The command line. Nothing heavy is imported before a command needs it: `--help` answers at once."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from lstm_bench.cli import runs, studies
-from lstm_bench.cli.options import ResultsOption
+from lstm_bench.cli import runs, studies, tracking
+from lstm_bench.cli.options import ResultsOption, TrackingOption
 from lstm_bench.errors import BenchError, UsageError, in_one_line, unknown
 
 app = typer.Typer(
@@ -21,15 +21,19 @@ app = typer.Typer(
 )
 INTERRUPTED = 130
 
-for command in (studies.bench, studies.search, studies.confirm, runs.run, studies.compare, runs.tasks, runs.ui):
+COMMANDS: tuple[Callable[..., None], ...] = (
+    *(studies.bench, studies.search, studies.confirm, runs.run, studies.compare),
+    *(runs.repro, runs.tasks, tracking.sync, tracking.ui),
+)
+for command in COMMANDS:
     app.command()(command)
 app.add_typer(studies.listing, name="studies")
 
 
 @app.callback()
-def root(context: typer.Context, results: ResultsOption = Path("results")) -> None:
+def root(context: typer.Context, results: ResultsOption = Path("results"), tracking_uri: TrackingOption = None) -> None:
     """Options before the command."""
-    context.obj = results
+    context.obj = results, tracking_uri
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

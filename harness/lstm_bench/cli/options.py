@@ -24,6 +24,12 @@ WorkersOption = Annotated[int | None, typer.Option("--workers", min=1, help="Run
 ResultsOption = Annotated[
     Path, typer.Option("--results", envvar="LSTM_BENCH_RESULTS", help="Where everything is kept.")
 ]
+TrackingOption = Annotated[
+    str | None,
+    typer.Option(
+        "--tracking-uri", envvar="LSTM_BENCH_TRACKING_URI", help="Of an MLflow server, such as http://host:5000."
+    ),
+]
 TimeoutOption = Annotated[
     float | None, typer.Option("--run-timeout", min=0.1, help="Seconds after which a run counts as hung.")
 ]
@@ -43,10 +49,10 @@ def given(**values: Any) -> dict[str, Any]:
 
 
 def results_of(context: typer.Context) -> "Results":
-    """The results folder."""
+    """The results folder, and the MLflow server that shows it, if any."""
     from lstm_bench.record.files import Results
 
-    return Results(context.obj)
+    return Results.at(*context.obj)
 
 
 def console() -> "Console":
@@ -85,5 +91,5 @@ def show(boards: "list[dict[str, Any]]", results: "Results", console: "Console",
         for line in board.get("advice", ()):
             console.print(f"{board['study']}: {line}", soft_wrap=True)
     where = "" if str(results.root) == "results" else f"--results {results.root} "
-    way = "make ui" if not where else f"lstm-bench {where}ui"
+    way = results.tracking_uri or ("make ui" if not where else f"lstm-bench {where}ui")
     console.print(f"\nResults: {results.root}/  Browse them: {way}", soft_wrap=True)

@@ -1,11 +1,13 @@
-"""Commands about single runs, tasks and the UI."""
+"""Commands about single runs and tasks."""
 
 from typing import Annotated
 
 import typer
 
-from lstm_bench.cli.options import PORT, SetOption, TaskArgument, TimeoutOption, console, results_of, settings_of
+from lstm_bench.cli.options import SetOption, TaskArgument, TimeoutOption, console, results_of, settings_of
 from lstm_bench.errors import BenchError
+
+NOT_EQUAL = 1  # the exit code of a verdict against
 
 
 def run(
@@ -21,13 +23,25 @@ def run(
 
     results, screen = results_of(context), console()
     spec, _ = spec_of({"task": task}, settings_of(settings, seed))
-    result = run_once(spec, results=results, console=screen, run_timeout=run_timeout)
+    _, result = run_once(spec, results=results, console=screen, run_timeout=run_timeout)
     shown = {k: v for k, v in result.metrics.items() if k.startswith(("best/", "target/", "speed/", "memory/"))}
     screen.print(f"{result.status.value}" + (f": {result.reason}" if result.reason else ""))
     for key, value in shown.items():
         screen.print(f"  {key} {value:,.4g}", highlight=False)
     if not result.status.complete:
         raise typer.Exit(BenchError.exit_code)
+
+
+def repro(
+    context: typer.Context,
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or how it begins.")],
+    run_timeout: TimeoutOption = None,
+) -> None:
+    """Train a recorded run again: is it equal to the last bit, or how far off?"""
+    from lstm_bench.repro import repeat
+
+    if not repeat(run, results=results_of(context), console=console(), run_timeout=run_timeout):
+        raise typer.Exit(NOT_EQUAL)
 
 
 def tasks() -> None:
@@ -37,13 +51,3 @@ def tasks() -> None:
     for name, point in plugins.installed(plugins.TASKS).items():
         package = f"{point.dist.name} {point.dist.version}" if point.dist else "?"
         typer.echo(f"{name:20} {package:20} {point.value}")
-
-
-def ui(
-    context: typer.Context,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Where it listens.")] = PORT,
-) -> None:
-    """Serve the MLflow UI over the results, on this machine alone."""
-    from lstm_bench.record.server import serve
-
-    raise typer.Exit(serve(results_of(context), port))

@@ -75,33 +75,26 @@ def search(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done and what it costs.")] = False,
 ) -> None:
     """Run one study: search, then confirm the best settings on fresh seeds."""
-    from lstm_bench import suites
-    from lstm_bench.record.disk import file_name
+    from lstm_bench.suites.options import table_of
     from lstm_bench.tuning.study import check_name
     from lstm_bench.tuning.vary import questions
 
     at_once = workers or cores()
-    path = Path(what)
-    table = suites.read_study(path) if path.suffix == ".toml" else suites.StudyTable({"task": what})
-    table = table.updated(
-        budget=given(
-            trials=trials,
-            minutes=minutes,
-            seeds=seeds,
-            confirm_seeds=confirm_seeds,
-            confirm_top=top,
-            run_timeout=run_timeout,
-            max_failures=max_failures,
-        ),
-        strategy=given(
-            sampler=sampler,
-            pruner=pruner,
-            objectives=objective,
-            enqueue=[_setting(text) for text in enqueue or []],
-            deterministic=deterministic,
-        ),
+    table, stem = table_of(
+        what,
+        trials=trials,
+        minutes=minutes,
+        seeds=seeds,
+        confirm_seeds=confirm_seeds,
+        top=top,
+        run_timeout=run_timeout,
+        max_failures=max_failures,
+        sampler=sampler,
+        pruner=pruner,
+        objectives=objective,
+        enqueue=[_setting(text) for text in enqueue or []],
+        deterministic=deterministic,
     )
-    stem = path.stem if path.suffix == ".toml" else file_name(what)
     asked = questions(table, settings_of(settings, seed), vary=vary, match=match, workers=at_once)
     named = name and check_name(name)
     if dry_run:
@@ -193,10 +186,11 @@ def compare(
     results, screen = results_of(context), console()
     boards = [board_of(results, name) for name in names]
     screen.print(tables(boards, screen.width, head="study"))
-    from lstm_bench.record.mlflow import compare_path
+    from lstm_bench.tracking.store import compare_path
 
-    path = compare_path(results, {board["study"]: board["task"] for board in boards})
-    screen.print(f"\nIn MLflow, while `make ui` runs: http://127.0.0.1:{PORT}{path}", soft_wrap=True)
+    where = results.tracking_uri or f"http://127.0.0.1:{PORT}"
+    when = "" if results.tracking_uri else ", while `make ui` runs"
+    screen.print(f"\nIn MLflow{when}: {where}{compare_path(results, names)}", soft_wrap=True)
 
 
 @listing.callback()

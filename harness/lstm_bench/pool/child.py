@@ -13,22 +13,28 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from filelock import Timeout
+from torch import Tensor
 
 from lstm_bench.checkpoint import Checkpoint
+from lstm_bench.errors import RecordError
 from lstm_bench.execute import Word, execute, one_line
-from lstm_bench.meter import machine
+from lstm_bench.meter import machine, source_diff
 from lstm_bench.pool import Job
 from lstm_bench.pool.verdict import in_its_stead
 from lstm_bench.record.run import RunFiles
+from lstm_bench.record.syncing import Syncing
+from lstm_bench.record.weights import save_model
 from lstm_bench.result import Reading, RunResult, Status
+from lstm_bench.task import Signature
 from lstm_bench.training import TrainState
+from lstm_bench.writing import make_folder, unwritable, writing
 
 OOM_SCORE = "500"  # the kernel, short of memory, takes a run before the driver
 PATIENCE = 10.0  # seconds that an earlier process of the same run has to let go of its folder
@@ -41,6 +47,7 @@ class Notifying:
 
     def __init__(self, files: RunFiles, driver: Connection, checkpoint: Checkpoint) -> None:
         self._files, self._driver, self._checkpoint = files, driver, checkpoint
+        self._syncing = Syncing(files.sync)
         self._speaking = threading.RLock()
 
     def resume(self, state: TrainState) -> Iterator[Reading]:
@@ -56,13 +63,19 @@ class Notifying:
     def log(self, reading: Reading, state: TrainState) -> None:
         """Keep a reading, then the state, then tell of the reading."""
         self._files.log(reading)
+        self._syncing.due()
         self._checkpoint.offer(state)
         self._tell("reading", reading.to_dict())
+
+    def keep(self, weights: Mapping[str, Tensor], signature: Signature) -> None:
+        """Keep what the run has learnt."""
+        save_model(self._files, weights, signature)
 
     def end(self, result: RunResult) -> None:
         """Keep and tell how the run ended, once: the second thread to say so is not heard."""
         with self._speaking:
             if self._files.result is None:
+                self._syncing.check()
                 self._files.end(result)
                 self._tell("result", result.to_dict())
 
@@ -122,17 +135,23 @@ class Inbox:
 
 
 def run_child(driver: Connection, job: Job) -> None:
-    """Execute a job in this process, or go on with it where an earlier process left it."""
+    """Execute a job in this process, or go on with it where an earlier process left it.
+
+    Where its files cannot be written the driver is told that alone: it says how the run ended.
+    """
     files = RunFiles(job.path)
-    job.path.mkdir(parents=True, exist_ok=True)
     try:
+        make_folder(job.path)
         with files.lock().acquire(timeout=PATIENCE):
-            files.begin(job.spec, machine(), job.facts)
+            files.begin(job.spec, machine(), job.facts, source_diff())
             _run(driver, job, files)
     except (Timeout, FileExistsError) as error:  # the folder is another's: nothing is written there
         held = f"{job.path} was held for {PATIENCE:g} s by another process of the same run: end that one first"
         reason = held if isinstance(error, Timeout) else str(error)
         tell(driver, "result", RunResult(Status.CRASHED, reason=reason).to_dict())
+    except (RecordError, OSError) as error:  # the latter of the lock
+        told = error if isinstance(error, RecordError) else unwritable(job.path, error)
+        tell(driver, "unwritable", str(told))
 
 
 def _run(driver: Connection, job: Job, files: RunFiles) -> None:
@@ -150,6 +169,8 @@ def _run(driver: Connection, job: Job, files: RunFiles) -> None:
     _redirect_output(job.path / "output.log")
     try:
         result = execute(job.spec, recorder, Inbox(driver, job, recorder).verdict, test=job.test)
+    except RecordError:
+        raise
     except Exception as error:  # noqa: BLE001  # a fault of the harness: still one run's alone
         result = RunResult(Status.CRASHED, reason=one_line(error), traceback=traceback.format_exc())
     except KeyboardInterrupt:
@@ -157,10 +178,10 @@ def _run(driver: Connection, job: Job, files: RunFiles) -> None:
     recorder.end(result)
 
 
-def tell(driver: Connection, kind: str, values: dict[str, Any]) -> None:
+def tell(driver: Connection, kind: str, what: dict[str, Any] | str) -> None:
     """Send the driver a message; a driver that is gone ends this process."""
     try:
-        driver.send_bytes(json.dumps({kind: values}).encode())
+        driver.send_bytes(json.dumps({kind: what}).encode())
     except OSError:
         os._exit(1)
 
@@ -185,7 +206,8 @@ def _main_thread() -> int:
 
 def _redirect_output(path: Path) -> None:
     """What a plugin or a library prints goes to the run's folder, not onto the driver's screen."""
-    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    with writing(path):
+        log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(log, sys.stdout.fileno())
     os.dup2(log, sys.stderr.fileno())
     os.close(log)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, cast
 
-from lstm_bench.errors import BenchError
+from lstm_bench.errors import BenchError, RecordError
 from lstm_bench.pool import Ended, Event, Heard, Job, Started
 from lstm_bench.pool.interrupts import Interrupts
 from lstm_bench.pool.nursery import Nursery, NurseryDiedError, Waitable, nursery
@@ -67,6 +67,7 @@ class LocalPool:
         self._running: dict[str, _Run] = {}
         self._nursery: Nursery | None = None
         self._deaths: list[str] = []  # the last words of each nursery that died since a run ended
+        self._unwritable: RecordError | None = None  # the first file that could not be written, by a run or for one
         self._interrupts = Interrupts()
 
     def __enter__(self) -> "LocalPool":
@@ -93,6 +94,7 @@ class LocalPool:
 
         Raises:
             BenchError: no process can be started.
+            RecordError: a run's files cannot be written, once every run has ended as `killed`.
             KeyboardInterrupt: after Ctrl-C or SIGTERM, once every run has ended as `killed`.
         """
         try:
@@ -103,7 +105,9 @@ class LocalPool:
                 if not self._running:
                     return
                 yield from self._wait()
-        except KeyboardInterrupt:
+                if self._unwritable:
+                    raise self._unwritable
+        except (KeyboardInterrupt, RecordError):
             yield from self.kill_all()
             raise
 
@@ -181,6 +185,10 @@ class LocalPool:
             message = json.loads(run.driver.recv_bytes())
             if "reading" in message:
                 event = Heard(run.job, Reading(**message["reading"]))
+            elif "unwritable" in message:
+                self._unwritable = self._unwritable or RecordError(message["unwritable"])
+                run.told, run.reason = Status.KILLED, message["unwritable"]
+                return
             else:
                 run.result = RunResult.from_dict(message["result"])
                 return
@@ -228,7 +236,10 @@ class LocalPool:
                 result = in_its_stead(run.job, run.told, run.reason)
             else:
                 result = by_its_death(run.job, code, short_of_memory=oom_kills() > run.oom_kills)
-            write(run.job, result)
+            try:
+                write(run.job, result)
+            except RecordError as error:
+                self._unwritable = self._unwritable or error
         return Ended(run.job, result)
 
 

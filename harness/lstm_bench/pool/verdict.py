@@ -7,11 +7,12 @@ from pathlib import Path
 from filelock import Timeout
 
 from lstm_bench.execute import figures
-from lstm_bench.meter import machine
+from lstm_bench.meter import machine, source_diff
 from lstm_bench.pool import Job
 from lstm_bench.record.run import RunFiles
 from lstm_bench.result import RunResult, Status
 from lstm_bench.task import make_task
+from lstm_bench.writing import make_folder, unwritable
 
 PATIENCE = 3.0  # seconds that the run's folder may be held by what is left of its process
 # Where the kernel counts the processes that it has ended for want of memory: in all, in this group (cgroup 2, 1).
@@ -48,13 +49,21 @@ def how_it_ended(code: int) -> str:
 
 
 def write(job: Job, result: RunResult) -> None:
-    """Put down how a run ended, in its process's stead."""
+    """Put down how a run ended, in its process's stead.
+
+    Raises:
+        RecordError: it cannot be written.
+    """
     files = RunFiles(job.path)
-    files.path.mkdir(parents=True, exist_ok=True)
-    # A folder that another run or another process of this one holds is left alone.
-    with suppress(FileExistsError, Timeout), files.lock().acquire(timeout=PATIENCE):
-        files.begin(job.spec, machine(), job.facts)
-        files.end(result)
+    make_folder(files.path)
+    try:
+        with files.lock().acquire(timeout=PATIENCE):
+            files.begin(job.spec, machine(), job.facts, source_diff())
+            files.end(result)
+    except (FileExistsError, Timeout):
+        pass  # a folder that another run or another process of this one holds is left alone
+    except OSError as error:  # of the lock
+        raise unwritable(files.path, error) from error
 
 
 def oom_kills() -> int:

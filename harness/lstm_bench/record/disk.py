@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from lstm_bench.writing import whole, writing
+
 SCHEMA = 1  # of every file of a results folder; raised when a reader of the old ones would misread the new
 
 
@@ -15,13 +17,13 @@ def as_json(values: Mapping[str, Any]) -> str:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all: beside it first, then renamed."""
-    beside = path.with_name(path.name + ".new")
-    with beside.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    """Write a file so that it is there whole or not at all.
+
+    Raises:
+        RecordError: it cannot be written; what was there before stays.
+    """
+    with whole(path) as file:
+        file.write(text.encode())
 
 
 def read_whole(path: Path) -> dict[str, Any] | None:
@@ -34,8 +36,12 @@ def read_whole(path: Path) -> dict[str, Any] | None:
 
 
 def append_line(path: Path, values: Mapping[str, Any]) -> None:
-    """Append one JSON line; a torn line before it (a killed writer's) is closed off, not glued to."""
-    with path.open("ab+") as file:
+    """Append one JSON line; a torn line before it (a killed writer's, or a full disk's) is closed off, not glued to.
+
+    Raises:
+        RecordError: it cannot be written, or not all of it.
+    """
+    with writing(path), path.open("ab+") as file:
         if file.tell() and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n":
             file.write(b"\n")
         file.write(json.dumps(values).encode() + b"\n")

@@ -1,22 +1,43 @@
 """A results folder and the places in it. The files are the truth. Schema: results/README.md."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from lstm_bench.record.run import RunFiles
+from lstm_bench.errors import UsageError
+from lstm_bench.record.run import RUNS, RunFiles
 from lstm_bench.record.study import StudyFiles
+
+TRACKING_URI = "LSTM_BENCH_TRACKING_URI"  # in the environment: of an MLflow server
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """A results folder and the places in it."""
+    """A results folder and the places in it.
+
+    Attributes:
+        root: the folder.
+        tracking_uri: of the MLflow server that shows it; None: a store in the folder itself.
+    """
 
     root: Path
+    tracking_uri: str | None = None
+
+    @classmethod
+    def at(cls, root: str | Path, tracking_uri: str | None = None) -> "Results":
+        """A folder, and the server that is named here or by the environment.
+
+        Raises:
+            UsageError: what is named is no server's address, or holds a secret.
+        """
+        uri = tracking_uri or os.environ.get(TRACKING_URI)
+        return cls(Path(root), checked_uri(uri) if uri else None)
 
     @property
     def runs(self) -> Path:
         """A folder a run."""
-        return self.root / "runs"
+        return self.root / RUNS
 
     @property
     def journal(self) -> Path:
@@ -24,9 +45,14 @@ class Results:
         return self.root / "studies.journal"
 
     @property
+    def mlflow_db(self) -> Path:
+        """MLflow's store, where it is a file of this folder."""
+        return self.root / "mlflow.db"
+
+    @property
     def mlflow_uri(self) -> str:
-        """MLflow's store."""
-        return f"sqlite:///{(self.root / 'mlflow.db').resolve()}"
+        """Where MLflow's store is."""
+        return self.tracking_uri or f"sqlite:///{self.mlflow_db.resolve()}"
 
     @property
     def artifacts(self) -> Path:
@@ -45,3 +71,20 @@ class Results:
     def run(self, run_id: str) -> "RunFiles":
         """The files of one run; it need not exist."""
         return RunFiles(self.runs / run_id)
+
+
+def checked_uri(uri: str) -> str:
+    """The address of an MLflow server.
+
+    Raises:
+        UsageError: it is none, or it holds a secret: addresses are shown, and command lines recorded.
+    """
+    parts = urlsplit(uri)
+    if parts.username or parts.password:
+        raise UsageError(
+            "--tracking-uri: a name or password has no place in it: set MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD, which MLflow reads"
+        )
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise UsageError(f"--tracking-uri {uri}: expected an MLflow server, such as http://host:5000")
+    return uri.rstrip("/")

@@ -9,8 +9,39 @@ from lstm_bench.record.files import Results
 from lstm_bench.record.study import Key, RunLine, StudyFiles, Trial, confirming
 
 
-class Ledger:
-    """The lines of a study's file, by run, and the study's clock.
+class Register:
+    """A study's runs, each as its last line says."""
+
+    def __init__(self) -> None:
+        self.lines: dict[Key, RunLine] = {}
+        self._by_number: dict[int, dict[int, RunLine]] = {}
+
+    def take(self, line: RunLine) -> None:
+        """Take in how it stands with a run."""
+        self.lines[line.key] = line
+        if line.purpose == "search":
+            self._by_number.setdefault(line.number, {})[line.seed] = line
+
+    @property
+    def trials(self) -> list[Trial]:
+        """The search's trials by number, those that go on too."""
+        return [self.trial(number) for number in sorted(self._by_number)]
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._by_number
+
+    def trial(self, number: int) -> Trial:
+        """One of the search's trials."""
+        runs = self._by_number[number]
+        return Trial(tuple(runs[seed] for seed in sorted(runs)))
+
+    def confirmed(self, number: int) -> list[RunLine]:
+        """The confirming runs of a trial's setting that are done, by seed."""
+        return confirming(self.lines.values(), number)
+
+
+class Ledger(Register):
+    """The register of a study that is worked at, kept by the one who writes its file; and the study's clock.
 
     Args:
         results: where the runs' own files lie.
@@ -19,11 +50,10 @@ class Ledger:
     """
 
     def __init__(self, results: Results, files: StudyFiles, now: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
         self.files = files
-        self.lines: dict[Key, RunLine] = {line.key: line for line in files.lines}
-        self._by_number: dict[int, dict[int, RunLine]] = {}
-        for line in self.lines.values():
-            self._index(line)
+        for line in files.lines:
+            self.take(line)
         self.done = sum(trial.done for trial in self.trials)
         self._now: Callable[[], float] = now
         self._since: float | None = None  # while it is searched
@@ -43,36 +73,14 @@ class Ledger:
         finally:
             self._before, self._since = self.clock, None
 
-    @property
-    def trials(self) -> list[Trial]:
-        """The search's trials by number, those that go on too."""
-        return [self.trial(number) for number in sorted(self._by_number)]
-
-    def __contains__(self, number: int) -> bool:
-        return number in self._by_number
-
-    def trial(self, number: int) -> Trial:
-        """One of the search's trials."""
-        runs = self._by_number[number]
-        return Trial(tuple(runs[seed] for seed in sorted(runs)))
-
-    def confirmed(self, number: int) -> list[RunLine]:
-        """The confirming runs of a trial's setting that are done, by seed."""
-        return confirming(self.lines.values(), number)
-
     def write(self, line: RunLine) -> RunLine:
         """Put down how it stands with a run: in the file first. Returns the line with its times."""
         line = replace(line, clock=round(self.clock, 3), time_ms=time.time_ns() // 10**6)
         self.files.add(line)
-        self.lines[line.key] = line
-        self._index(line)
+        self.take(line)
         if line.purpose == "search" and line.trial_status and line.trial_status.counts:
             self.done += 1
         return line
-
-    def _index(self, line: RunLine) -> None:
-        if line.purpose == "search":
-            self._by_number.setdefault(line.number, {})[line.seed] = line
 
 
 def _worked(results: Results, lines: list[RunLine]) -> float:

@@ -11,11 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from lstm_bench.record.disk import SCHEMA, append_line, as_json, file_name, read_lines, read_whole, write_whole
+from lstm_bench.record.lock import is_held
 from lstm_bench.result import Reading, RunResult
 from lstm_bench.spec import RunSpec, fingerprint
+from lstm_bench.writing import make_folder, writing
+
+RUNS = "runs"  # a folder of runs in a results folder
 
 
 def new_run_id(task: str) -> str:
@@ -41,61 +45,99 @@ class RunFiles:
     @property
     def is_alive(self) -> bool:
         """Whether its process lives."""
-        if not self.path.exists():
-            return False
-        try:
-            with self.lock().acquire(timeout=0):
-                return False
-        except Timeout:
-            return True
+        return is_held(self.path / "lock")
 
     @property
     def checkpoint(self) -> Path:
         """The state to go on from; there while the run has not ended."""
         return self.path / "checkpoint.pt"
 
-    def begin(self, spec: RunSpec, machine: Mapping[str, Any], facts: Mapping[str, str] | None = None) -> None:
+    @property
+    def weights(self) -> Path:
+        """The weights of its best reading; there where the run was to be tested, and was."""
+        return self.path / "weights.safetensors"
+
+    @property
+    def signature(self) -> Path:
+        """What its model was sized from; beside the weights."""
+        return self.path / "signature.json"
+
+    @property
+    def _log(self) -> Path:
+        """Where its readings are."""
+        return self.path / "readings.jsonl"
+
+    def begin(
+        self,
+        spec: RunSpec,
+        machine: Mapping[str, Any],
+        facts: Mapping[str, str] | None = None,
+        diff: tuple[str, str] | None = None,
+    ) -> None:
         """Make the folder, with what is to be run and where; what an earlier process of this run wrote stays.
 
         Args:
             spec: resolved.
-            machine: see `meter.machine`; the host and this process's id are added.
+            machine: see `meter.machine`; the host, this process's id and the time are added.
             facts: beneath the run, see `execute.facts`; with the spec they give its fingerprint.
+            diff: what was changed in the code since its commit, and its digest: kept once for all runs that had it.
 
         Raises:
             FileExistsError: the folder is another run's.
+            RecordError: it cannot be written to; as of every method here that writes.
         """
         asked, place = self.path / "spec.toml", self.path / "machine.json"
         if asked.exists() and self.spec != spec:
             raise FileExistsError(f"{self.path} holds a run of another spec: expected the same, or a folder of its own")
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path)
         if not asked.exists():
             write_whole(asked, spec.to_toml())
         if not place.exists():
+            self._keep(diff)
             found = {"facts": dict(facts), "fingerprint": fingerprint(spec, facts)} if facts else {}
-            here = {"host": platform.node(), "pid": os.getpid()}
+            here = {"host": platform.node(), "pid": os.getpid(), "begun_ms": time.time_ns() // 10**6}
             write_whole(place, as_json({"schema": SCHEMA, **machine, **found, **here}))
+
+    def _keep(self, diff: tuple[str, str] | None) -> None:
+        """Keep a diff beside the runs; a run outside of a results folder has no such place."""
+        if diff is None or self.path.parent.name != RUNS:
+            return
+        digest, text = diff
+        kept = self.path.parent.with_name("diffs") / f"{digest}.patch"
+        make_folder(kept.parent)
+        with FileLock(kept.parent / "lock"):  # several runs begin at once
+            if not kept.exists():
+                write_whole(kept, text)
 
     def reopen(self) -> None:
         """Forget how an earlier process of this run ended: the run goes on."""
-        (self.path / "result.json").unlink(missing_ok=True)
+        path = self.path / "result.json"
+        with writing(path):
+            path.unlink(missing_ok=True)
 
     def log(self, reading: Reading) -> None:
-        """Append a reading; it is in the file when this returns."""
-        append_line(self.path / "readings.jsonl", reading.to_dict())
+        """Append a reading; it is in the file when this returns, and on the disk after the next `sync`."""
+        append_line(self._log, reading.to_dict())
+
+    def sync(self) -> None:
+        """Bring the readings onto the disk: a machine that loses its power keeps them."""
+        if self._log.exists():
+            with writing(self._log), self._log.open("rb+") as file:
+                os.fsync(file.fileno())
 
     def cut(self, kept: Sequence[Reading]) -> None:
         """Leave these readings alone in the file: what came after a checkpoint comes once more."""
-        path = self.path / "readings.jsonl"
-        if path.exists():
-            write_whole(path, "".join(json.dumps(reading.to_dict()) + "\n" for reading in kept))
+        if self._log.exists():
+            write_whole(self._log, "".join(json.dumps(reading.to_dict()) + "\n" for reading in kept))
 
     def end(self, result: RunResult) -> None:
-        """Write how the run ended. A killed one keeps its checkpoint: it is taken up again."""
+        """Write how the run ended, once its readings are on the disk. A killed one keeps its checkpoint: it goes on."""
+        self.sync()
         write_whole(self.path / "result.json", as_json({"schema": SCHEMA, **result.to_dict()}))
         if result.status.counts:
             for path in self.path.glob(f"{self.checkpoint.name}*"):  # a half-written one, too
-                path.unlink(missing_ok=True)
+                with writing(path):
+                    path.unlink(missing_ok=True)
 
     @property
     def spec(self) -> RunSpec:
@@ -111,7 +153,7 @@ class RunFiles:
     @property
     def readings(self) -> list[Reading]:
         """Every whole line of readings; a torn last one is left out."""
-        return [Reading(**line) for line in read_lines(self.path / "readings.jsonl")]
+        return [Reading(**line) for line in read_lines(self._log)]
 
     @property
     def result(self) -> RunResult | None:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import platform
+import secrets
 import statistics
 import time
 import tomllib
@@ -16,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from lstm_bench.errors import UsageError
 from lstm_bench.record.disk import SCHEMA, append_line, as_json, read_lines, read_whole, write_whole
+from lstm_bench.record.lock import is_held
 from lstm_bench.result import Status
 
 Purpose = Literal["search", "confirm"]
@@ -142,10 +144,32 @@ class StudyFiles:
         """What was asked, as `begin` wrote it."""
         return tomllib.loads((self.path / "study.toml").read_text())
 
-    def begin(self, asked_toml: str) -> None:
-        """Make the folder, with what is asked."""
+    def begin(self, asked_toml: str, machine: Mapping[str, Any] | None = None) -> None:
+        """Make the folder, with what is asked, and where and by which commands it was worked at, the first one first.
+
+        The study gets an id, which it keeps: another folder's study of the same name is another study.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
-        write_whole(self.path / "study.toml", asked_toml)
+        own = (self.asked.get("id") if self.exists else None) or secrets.token_hex(4)
+        write_whole(self.path / "study.toml", f'id = "{own}"\n{asked_toml}')
+        here = {"schema": SCHEMA, **(machine or {}), "host": platform.node()}
+        commands = dict.fromkeys([*self.commands, *([here["command"]] if "command" in here else [])])
+        write_whole(self.path / "machine.json", as_json({**here, "commands": list(commands)}))
+
+    @property
+    def machine(self) -> dict[str, Any]:
+        """Where it was worked at last, and by which command; of an older study nothing."""
+        return read_whole(self.path / "machine.json") or {}
+
+    @property
+    def commands(self) -> list[str]:
+        """The commands that made it; of an older study none."""
+        return list(self.machine.get("commands", ()))
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a driver works at it."""
+        return is_held(self.path / "lock")
 
     @contextlib.contextmanager
     def held(self) -> Iterator[bool]:
@@ -158,7 +182,7 @@ class StudyFiles:
             UsageError: another driver works at it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        lock, holder = FileLock(self.path / "lock"), self.path / "holder.json"
+        lock, holder = FileLock(self.path / "lock"), self._holder
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -204,8 +228,18 @@ class StudyFiles:
         """The study's answer, or None while there is none."""
         return read_whole(self.path / "board.json")
 
+    @property
+    def ended(self) -> str:
+        """How the last driver's work ended: `finished`, `failed` or `killed`; of a study that is not held."""
+        return "killed" if self._holder.exists() else (self.board or {}).get("ended", "finished")
+
+    @property
+    def _holder(self) -> Path:
+        """Which driver works at it; there until that came to its end."""
+        return self.path / "holder.json"
+
     def write_board(self, board: Mapping[str, Any]) -> None:
-        """Write the study's answer."""
+        """Write the study's answer; `ended` says how the work at it did."""
         write_whole(self.path / "board.json", as_json({"schema": SCHEMA, **board}))
 
 

@@ -1,19 +1,26 @@
-"""A study's answer as Markdown: what MLflow shows at the top of its parent run."""
+"""A study's answer as Markdown: what MLflow shows at the top of its run; and all of a task's above its experiment."""
 
 import html
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lstm_bench.analysis.board import Board, chosen
 from lstm_bench.report.table import figure, fresh, score, searched_seeds, seeds, setting, span
 
+MADE_BY = "made by"
 
-def study_note(board: Board) -> str:
-    """A few lines a person reads first; names from users cannot break out of them."""
+
+def study_note(board: Board, commands: Sequence[str] = ()) -> str:
+    """A few lines a person reads first; names from users cannot break out of them.
+
+    Args:
+        board: the study's.
+        commands: those that made it, where they are known.
+    """
     best = chosen(board)
     if not best:
-        return f"**{escaped(board['study'])}**: no trial was complete."
+        return "\n".join([f"**{escaped(board['study'])}**: no trial was complete.\n", *_again(board, commands)])
     counts = [f"{count} {status}" for status, count in board["statuses"].items()]
     reused = [f"{board['reused']} reused"] if board.get("reused") else []
     searched = _score(board, best["score"])
@@ -25,8 +32,49 @@ def study_note(board: Board) -> str:
         *_contenders(board),
         *_front(board),
         *_advice(board),
+        *_again(board, commands),
     ]
     return "\n".join(lines)
+
+
+def task_note(task: str, studies: Sequence[Mapping[str, str]]) -> str:
+    """What stands above all studies of a task: each one's answer in a line.
+
+    Args:
+        task: its name.
+        studies: cells by the table's heads, alike for all; `made by` is a command.
+    """
+    if not studies:
+        return f"**{escaped(task)}**: no study has an answer yet."
+    heads = list(studies[0])
+    table = [_row(*heads), "|---" * len(heads) + "|"]
+    for study in studies:
+        cells = (code(study[head]) if head == MADE_BY else escaped(study[head]) for head in heads)
+        table.append(f"| {' | '.join(cells)} |")
+    return "\n".join([f"**{escaped(task)}**: what each study found\n", *table])
+
+
+def study_row(board: Board, commands: Sequence[str]) -> dict[str, str]:
+    """A study's line in its task's note."""
+    best, confirmed = chosen(board), board["confirmed"]
+    tested = f"{score(board, confirmed['score']['mean'])} {span(confirmed['score'])}" if confirmed else "not confirmed"
+    found = setting(best["settings"]) if best else "no complete trial"
+    return {
+        "study": board["study"],
+        "best setting": found,
+        "test, 95 % interval": tested,
+        MADE_BY: " && ".join(commands),
+    }
+
+
+def _again(board: Board, commands: Sequence[str]) -> Iterator[str]:
+    """The commands that make it again."""
+    yield "\n**Again:**\n"
+    yield from (f"- as it was made: {code(command)}" for command in commands)
+    again = code("lstm-bench search study.toml --name NEW")
+    yield f"- the same question as another study: {again} (the file is an artifact of this run)"
+    if board["confirmed"]:
+        yield f"- one confirming run, compared bit for bit: {code('lstm-bench repro ' + board['confirmed']['runs'][0])}"
 
 
 def _confirmed(board: Board) -> Iterator[str]:
@@ -88,6 +136,12 @@ def _advice(board: Board) -> Iterator[str]:
 
 def _score(board: Board, value: float) -> str:
     return escaped(score(board, value))
+
+
+def code(text: str) -> str:
+    """A text in one line as code, which Markdown shows as it is; nothing where there is none."""
+    inside = " ".join(text.split()).replace("`", "'").replace("|", "\\|")
+    return f"`{inside}`" if inside else ""
 
 
 def escaped(text: str) -> str:

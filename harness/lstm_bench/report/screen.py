@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -60,6 +60,11 @@ class Screen:
     ) -> None:
         if self._live:
             self._live.stop()
+
+    def say(self, lines: Iterable[str]) -> None:
+        """Lines that stay."""
+        for line in lines:
+            self.console.print(Text(line), soft_wrap=True)
 
     def started(self, run_id: str, label: str, settings: Mapping[str, Any], steps: int) -> None:
         """A run has begun."""

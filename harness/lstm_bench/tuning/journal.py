@@ -6,6 +6,7 @@ glues the next record to a torn one, after which the journal cannot be read any 
 
 import json
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 from optuna.storages import JournalStorage
@@ -13,6 +14,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import BaseJournalFileLock
 
 from lstm_bench.errors import BenchError
+from lstm_bench.writing import writing
 
 
 def open_journal(path: Path) -> JournalStorage:
@@ -26,7 +28,7 @@ def open_journal(path: Path) -> JournalStorage:
         lock.acquire()
         lock.release()
         _check_last_line(path)
-        return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
+        return JournalStorage(JournalFile(str(path), lock_obj=lock))
     except OSError as error:
         raise BenchError(f"the journal {path} cannot be opened: {error.strerror or error}") from None
     except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:  # whatever replaying it raises
@@ -34,6 +36,19 @@ def open_journal(path: Path) -> JournalStorage:
         raise BenchError(
             f"the journal {path} cannot be read: {found}; move it away, and the studies are made again from their files"
         ) from error
+
+
+class JournalFile(JournalFileBackend):
+    """Optuna's, with our word for a disk that takes no more."""
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Append records, on the disk when this returns.
+
+        Raises:
+            RecordError: they cannot be written, or not all of them.
+        """
+        with writing(Path(self._file_path)):
+            super().append_logs(logs)
 
 
 class MendingLock(BaseJournalFileLock):
@@ -65,6 +80,9 @@ def mend(path: Path) -> None:
     """Cut a journal after its last newline, and add what was cut off to `<journal>.torn`.
 
     Call it under the lock: a line that is being written looks torn too.
+
+    Raises:
+        RecordError: what is cut off cannot be kept; it stays where it was.
     """
     if not path.exists():
         return
@@ -75,7 +93,8 @@ def mend(path: Path) -> None:
         file.seek(0)
         content = file.read()
         whole = content.rfind(b"\n") + 1
-        with Path(f"{path}.torn").open("ab") as torn:
+        kept = Path(f"{path}.torn")
+        with writing(kept), kept.open("ab") as torn:
             torn.write(content[whole:] + b"\n")
         file.truncate(whole)
 

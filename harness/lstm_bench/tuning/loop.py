@@ -2,12 +2,13 @@
 
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from optuna.trial import TrialState
 
-from lstm_bench.errors import BenchError
+from lstm_bench.errors import BenchError, RecordError
 from lstm_bench.pool import Ended, Event, Heard, Pool, Started
 from lstm_bench.record.files import Results
 from lstm_bench.record.index import Index
@@ -85,14 +86,16 @@ class Search:
 
         Raises:
             BenchError: too many trials failed in a row; those that went on then wait to be taken up again.
+            RecordError: a file cannot be written; likewise.
         """
         try:
             with self._ledger.searching():
                 yield from self._run()
             self._tell_up_to(max(self._untold, default=0))
         finally:  # whatever happened, nothing is left running in the journal
-            for number in [*self._going, *self._untold]:
-                self._asker.set_aside(number)
+            with suppress(RecordError):  # the next start does it, too
+                for number in [*self._going, *self._untold]:
+                    self._asker.set_aside(number)
         if self._failed:
             raise self._failed
 

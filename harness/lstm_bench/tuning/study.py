@@ -26,7 +26,17 @@ from lstm_bench.tuning.space import DEFAULT, Space
 TRIALS = 12  # of a study that is given neither a number nor minutes
 FRESH_SEEDS_FROM = 1000  # seeds that confirm begin here, above the search's
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-MAY_CHANGE = {"trials", "minutes", "confirm_seeds", "confirm_top", "run_timeout", "max_failures", "schema"}
+MAY_CHANGE = {
+    "trials",
+    "minutes",
+    "confirm_seeds",
+    "confirm_top",
+    "run_timeout",
+    "max_failures",
+    "schema",
+    "id",
+    "family",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +148,7 @@ class Question:
             **asdict(self.budget),
             **asdict(self.strategy),
             "workers": self.workers,
+            "family": self.task.family,
             **self.base.to_dict(),
             "search": dict(self.given),
             "confirm": dict(self.confirm),

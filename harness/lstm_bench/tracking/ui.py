@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lstm_bench.errors import BenchError, UsageError
 from lstm_bench.record.files import Results
-from lstm_bench.record.mlflow import CHARTS, opened
+from lstm_bench.tracking.store import CHARTS, connect
 
 HOST = "127.0.0.1"
 # MLflow's defaults start 16 processes and 3 GB; one worker without job execution serves a person well.
@@ -25,11 +25,10 @@ def serve(results: Results, port: int) -> int:
     Raises:
         BenchError: there is nothing to show, the port is taken, or the server did not start.
     """
-    if not (results.root / "mlflow.db").exists():
+    if not results.mlflow_db.exists():
         raise BenchError(f"no MLflow store in {results.root} yet: `make bench` makes one")
     refuse_taken(port)
-    with opened(results) as client:
-        experiments = [e for e in client.search_experiments() if e.name != "Default"]
+    experiments = [e for e in connect(results).search_experiments() if e.name != "Default"]
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a closed terminal ends the server, too
         signal.signal(number, signal.default_int_handler)
     log = results.root / "mlflow-server.log"

@@ -1,0 +1,123 @@
+"""The driver's side of MLflow's writer, a process: says whose files it is to follow, and when they are done."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import Any
+
+from lstm_bench.errors import BenchError
+from lstm_bench.plugins import found_alike
+from lstm_bench.record.files import Results
+
+MOST = 3  # writers in a row that may end before all is sent
+
+
+class Shipper:
+    """Sends what a study's files say, or a single run's. Use as a context.
+
+    Args:
+        results: the folder whose store it is.
+        task: names the experiment.
+    """
+
+    def __init__(self, results: Results, task: str) -> None:
+        self._results, self._task = results, task
+        self._followed: tuple[str, ...] = ()
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  # what libraries print is not for the screen
+        self._start()
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        where = [str(theirs.fileno()), str(self._results.root), self._results.tracking_uri or "", self._task]
+        self._process = subprocess.Popen(  # noqa: S603  # our own module
+            [sys.executable, "-P", "-m", "lstm_bench.tracking.writer", *where],
+            pass_fds=[theirs.fileno()],
+            env=os.environ | found_alike(),
+            stdin=subprocess.DEVNULL,
+            stdout=self._errors,
+            stderr=self._errors,
+            start_new_session=True,  # Ctrl-C is the driver's to hear
+        )
+        theirs.close()
+        self._pipe = Connection(ours.detach())
+        self._alive = True
+
+    def __enter__(self) -> "Shipper":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._end()
+        self._errors.close()
+
+    def _end(self) -> None:
+        self._pipe.close()
+        self._process.kill()  # wherever it hangs: what it has not sent stands in the files
+        self._process.wait()
+
+    def follow(self, what: str, name: str) -> None:
+        """Send what these files say from now on.
+
+        Args:
+            what: `study` or `run`.
+            name: the study's name, or the run's id.
+
+        Raises:
+            BenchError: the store in the results folder cannot be used. A server's answer is not waited for.
+        """
+        self._followed = what, name
+        self._tell(what, name)
+        said = {} if self._results.tracking_uri else self._hear()
+        if "failed" in said:
+            raise BenchError(said["failed"])
+
+    def news(self) -> Iterator[str]:
+        """What a person should know by now, in lines. Nothing of it stops the work."""
+        while self._alive and self._pipe.poll():
+            said = self._hear()
+            yield from said.get("news", [said["failed"]] if "failed" in said else ())
+
+    def finish(self, ended: str) -> Iterator[str]:
+        """Have all sent that is not yet, and say in lines what goes wrong meanwhile, and what could not be sent.
+
+        Args:
+            ended: how the work that was followed ended: `finished`, `failed` or `killed`.
+        """
+        if not self._alive:
+            self._replace()
+        for _ in range(MOST):
+            self._tell("finish", ended)
+            said: dict[str, Any] = {}
+            while self._alive and "finished" not in said:
+                said = self._hear()
+                yield from said.get("news", ())
+            if self._alive:
+                yield from said["finished"]
+                return
+            self._replace()  # somebody has shot it: another one sends what the store lacks
+        self._errors.seek(0)
+        last = next((line for line in reversed(self._errors.read().splitlines()) if line.strip()), "no last words")
+        yield f"MLflow's writer ended {MOST} times ({last}): `lstm-bench sync` sends what is missing"
+
+    def _replace(self) -> None:
+        self._end()
+        self._start()
+        self._tell(*self._followed)
+
+    def _tell(self, *words: str) -> None:
+        with suppress(OSError):  # it is dead, as whoever listens will find
+            self._pipe.send_bytes(json.dumps(words).encode())
+
+    def _hear(self) -> dict[str, Any]:
+        """The next message; an empty one where the process is dead."""
+        try:
+            said: dict[str, Any] = json.loads(self._pipe.recv_bytes())
+        except (EOFError, OSError):
+            self._alive = False
+            return {}
+        return said
