@@ -125,7 +125,8 @@ def execute(spec: RunSpec, recorder: Recorder, verdict: Verdict = go_on, *, test
         spec: resolved.
         recorder: told of each reading first.
         verdict: asked after each reading; a word ends the run with it.
-        test: measure the test split and the floors too, with the best reading's weights (confirm alone does).
+        test: measure the test split and the floors too, with the best reading's weights, which are kept then (confirm
+            alone does).
     """
     watch = Watch()
     device = torch.device(spec.device)

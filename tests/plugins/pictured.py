@@ -1,6 +1,7 @@
-"""What an MLflow store in a file holds, as plain values that can be compared: no ids, nothing of when it was written."""
+"""What an MLflow store in a file holds, as plain values that can be compared: without ids, and when it was written."""
 
 import contextlib
+import gc
 import json
 import sqlite3
 from collections import defaultdict
@@ -9,9 +10,22 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from lstm_bench.record.files import Results
+from lstm_bench.tracking.store import connect
+
 RUN_KEY = "lstm_bench.run_key"
 PARENT = "mlflow.parentRunId"
 OF_THE_SENDER = {PARENT, "mlflow.user"}
+
+
+def empty_store(results: Results) -> Path:
+    """A store in a folder, to be copied: making one takes a second and more."""
+    connect(results)
+    with contextlib.closing(sqlite3.connect(results.mlflow_db)) as store:
+        store.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    gc.collect()
+    gc.freeze()  # as the writer does: a collection of all that mlflow has imported takes 0.2 s
+    return results.mlflow_db
 
 
 def picture(store: Path, *, artifacts: bool = True) -> dict[str, Any]:
@@ -53,7 +67,7 @@ def _experiment(database: sqlite3.Connection, experiment: int, artifacts: bool) 
             "data": _data(database, row["run_uuid"]),
             "artifacts": _artifacts(row["artifact_uri"]) if artifacts else {},
         }
-    models = [row["name"] for row in _rows(database, "logged_models", experiment_id=experiment, lifecycle_stage="active")]
+    models = [row["name"] for row in _rows(database, "logged_models", experiment_id=experiment)]
     return {"tags": note, "runs": runs, "models": models}
 
 

@@ -392,13 +392,12 @@ def test_a_run_that_cannot_write_is_killed_and_with_it_every_other_one(
 
     events, said = events_until(LocalPool(SPEC, 2, lambda _: server), next_job)
     assert words in said
-    ended = results_in(events)
-    assert {name: result.status for name, result in ended.items()} == {
-        "stuffed": Status.KILLED,
-        "endless": Status.KILLED,
-    }
-    assert ended["stuffed"].reason == f"{said}; the last reading was at step 10"
-    assert results.run("stuffed").result == ended["stuffed"]
+    assert not results_in(events), "whoever is told writes"
+    endless, stuffed = results.run("endless").result, results.run("stuffed").result
+    assert endless
+    assert stuffed
+    assert (endless.status, stuffed.status) == (Status.KILLED, Status.KILLED)
+    assert stuffed.reason == f"{said}; the last reading was at step 10"
     assert [reading.step for reading in results.run("stuffed").readings] == [10]
     assert not results.run("never").path.exists(), "nothing more is started"
 
@@ -422,9 +421,14 @@ def test_where_neither_can_write_the_run_is_heard_first(results: Results, server
     with no_space(), no_space(process=server._process.pid):
         events, said = events_until(LocalPool(SPEC, 1, lambda _: server), lambda _: jobs.pop(0))
     assert "one/spec.toml cannot be written: File too large" in said
-    ((name, result),) = results_in(events).items()
-    assert (name, result.status) == ("one", Status.KILLED)
-    assert result.reason == f"{said}; there was no reading"
+    assert not results_in(events)
+
+
+def test_a_run_whose_folder_cannot_be_made_is_one_line_too(results: Results, server: Lent) -> None:
+    results.runs.write_text("a file")
+    jobs = [job(results, "one", "toy:Toy")]
+    _, said = events_until(LocalPool(SPEC, 1, lambda _: server), lambda _: jobs.pop(0))
+    assert "runs/one cannot be written: Not a directory; mend that" in said
 
 
 def test_a_result_is_whole_json(results: Results) -> None:

@@ -3,6 +3,7 @@ import os
 import platform
 import re
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from lstm_bench.record.disk import append_line, read_lines, write_whole
 from lstm_bench.record.files import Results
-from lstm_bench.record.run import new_run_id
+from lstm_bench.record.run import RunFiles, new_run_id
 from lstm_bench.record.study import Purpose, RunLine, Trial
 from lstm_bench.result import Reading, RunResult, Status
 from lstm_bench.spec import RunSpec, fingerprint
@@ -86,15 +87,26 @@ def test_a_run_comes_back_from_its_files(results: Results) -> None:
     facts = {"data": "d", "code": "c"}
     run.begin(SPEC, {"cpu": "fast"}, facts)
     assert (run.id, run.spec, run.readings, run.result) == ("one", SPEC, [], None)
-    here = {"host": platform.node(), "pid": os.getpid()}
+    here = {"host": platform.node(), "pid": os.getpid(), "begun_ms": run.machine["begun_ms"]}
     assert run.machine == {"schema": 1, "cpu": "fast", "facts": facts, "fingerprint": fingerprint(SPEC, facts), **here}
+    assert abs(run.machine["begun_ms"] - 1e3 * time.time()) < 60_000
     found = [reading(1, **{"train/loss": 0.1 + 0.2}), reading(2, **{"train/loss": float("inf")})]
     for each in found:
         run.log(each)
     assert results.run("one").readings == found
     result = RunResult(Status.CRASHED, {"best/mse": 0.3}, "RuntimeError: no", "Traceback\n  é", {"constant": 1 / 6})
+    assert run.ended_ms is None
     run.end(result)
     assert results.run("one").result == result
+    assert 0 <= (run.ended_ms or 0) - run.machine["begun_ms"] < 60_000
+
+
+def test_a_diff_is_kept_once_for_all_runs_that_had_it(results: Results) -> None:
+    for name in ("one", "two"):
+        results.run(name).begin(SPEC, {}, None, ("0123", "- a\n+ ä\n"))
+    assert (results.root / "diffs" / "0123.patch").read_text("utf-8") == "- a\n+ ä\n"
+    RunFiles(results.root / "elsewhere" / "three").begin(SPEC, {}, None, ("4567", "- b\n"))
+    assert [path.name for path in (results.root / "diffs").glob("*.patch")] == ["0123.patch"]
 
 
 def test_a_run_takes_no_other_ones_folder(results: Results) -> None:
@@ -128,7 +140,13 @@ def test_a_study_comes_back_from_its_files(results: Results) -> None:
     assert (study.lines, study.trials, study.board) == ([], [], None)
     study.begin('task = "adding"\ntrials = 3\n')
     assert study.exists
-    assert study.asked == {"task": "adding", "trials": 3}
+    own = study.asked["id"]
+    assert study.asked == {"id": own, "task": "adding", "trials": 3}
+    study.begin("trials = 4\n", {"command": "first"})
+    study.begin("trials = 5\n", {"command": "second"})
+    study.begin("trials = 6\n", {"command": "first"})
+    assert study.asked == {"id": own, "trials": 6}, "it keeps its id"
+    assert study.commands == ["first", "second"]
     lines = [line(0), line(1, Status.PRUNED), line(2, Status.KILLED), line(0, purpose="confirm", seed=1000)]
     for each in lines:
         study.add(each)
@@ -137,6 +155,14 @@ def test_a_study_comes_back_from_its_files(results: Results) -> None:
     assert again.lines == lines
     assert again.trials == [Trial((each,)) for each in lines[:3]]
     assert again.board == {"schema": 1, "best": None}
+
+
+def test_a_study_of_an_older_version_stays_without_an_id(results: Results) -> None:
+    study = results.study("first")
+    study.begin("trials = 3\n")
+    (study.path / "study.toml").write_text("trials = 3\n")
+    study.begin("trials = 4\n")
+    assert study.asked == {"trials": 4}
 
 
 def test_a_killed_run_of_a_study_does_not_count(results: Results) -> None:

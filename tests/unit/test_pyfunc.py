@@ -9,9 +9,14 @@ from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import numpy as np
 import pytest
 import torch
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModelStatus
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model
 from packaging.requirements import Requirement
 
 from lstm_bench.errors import UsageError
@@ -23,12 +28,6 @@ from lstm_bench.spec import RunSpec
 from lstm_bench.task import Signature
 from lstm_bench.tracking import pyfunc
 from lstm_bench.tracking.pyfunc import log_model, save_model
-
-import mlflow  # isort: skip  # after the room that sets its environment
-from mlflow import MlflowClient  # isort: skip
-from mlflow.entities import LoggedModelStatus  # isort: skip
-from mlflow.exceptions import MlflowException  # isort: skip
-from mlflow.models import Model  # isort: skip
 
 TOKENS = Signature(vocab=7, outputs=4, every_step=True)
 NUMBERS = Signature(features=3, outputs=2, every_step=False)

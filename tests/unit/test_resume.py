@@ -204,8 +204,9 @@ def test_a_run_that_died_gives_to_the_last_bit_what_it_would_have_given(
     assert found.metrics["cost/train_seconds"] >= heard[-1].seconds
     assert all(0 < v < math.inf for name, v in found.metrics.items() if name.startswith("speed/"))
     assert 0 <= found.metrics["cost/harness_share"] < 1
+    assert broken.weights.read_bytes() == whole.weights.read_bytes()
     assert sorted(path.name for path in broken.path.iterdir()) == [
-        "machine.json", "readings.jsonl", "result.json", "spec.toml",
+        "machine.json", "readings.jsonl", "result.json", "signature.json", "spec.toml", "weights.safetensors",
     ]  # fmt: skip
 
 

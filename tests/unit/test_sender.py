@@ -1,7 +1,6 @@
 """MLflow's store comes up to the files, wherever the sender is stopped and whatever fails."""
 
 import contextlib
-import gc
 import random
 import shutil
 import sqlite3
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 from made import BEGUN_MS, EVERY, READING_MS, make_study
 from mlflow.exceptions import MlflowException
-from pictured import differences, picture, twice
+from pictured import differences, empty_store, picture, twice
 
 from lstm_bench.record.disk import read_lines
 from lstm_bench.record.files import Results
@@ -23,7 +22,7 @@ from lstm_bench.record.study import RunLine, StudyFiles
 from lstm_bench.result import Status
 from lstm_bench.tracking import sender as sender_module
 from lstm_bench.tracking.sender import Sender
-from lstm_bench.tracking.store import RUN_KEY, Store, connect
+from lstm_bench.tracking.store import RUN_KEY, Store
 from lstm_bench.tracking.view import Shown, StudyView
 
 TASK = "toy:Toy"
@@ -34,12 +33,16 @@ class Killed(BaseException):
     """Stands in for kill -9: nothing of ours catches it."""
 
 
+def well(_number: int, _name: str) -> None:
+    """Nothing goes wrong."""
+
+
 class Faulty(Store):
     """A store, something of whose calls goes wrong: `before` and `after` are told of each, by its number."""
 
     def __init__(self, results: Results, task: str = TASK) -> None:
-        self.before: Callable[[int, str], None] = lambda number, name: None
-        self.after: Callable[[int, str], None] = lambda number, name: None
+        self.before: Callable[[int, str], None] = well
+        self.after: Callable[[int, str], None] = well
         super().__init__(results, task)
         self.calls = 0
 
@@ -53,14 +56,7 @@ class Faulty(Store):
 
 @pytest.fixture(scope="session")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store that is made once: it takes a second and more."""
-    results = Results(tmp_path_factory.mktemp("store") / "results")
-    connect(results)
-    with contextlib.closing(sqlite3.connect(results.mlflow_db)) as store:
-        store.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    gc.collect()
-    gc.freeze()  # as the writer does: a collection of all that mlflow has imported takes 0.2 s
-    return results.mlflow_db
+    return empty_store(Results(tmp_path_factory.mktemp("store") / "results"))
 
 
 @pytest.fixture(autouse=True)
@@ -161,7 +157,7 @@ def test_killed_between_any_two_calls_another_sender_makes_the_same_store(result
     store.before = lambda *_: past.take()  # killed before a call, or after the one before it: the store is the same
     send(results, files, store=store)
     wanted = shown(results)
-    store.before = lambda *_: None
+    store.before = well
     assert "RUNNING" not in statuses(results).values()
     assert len(past.states) > 30
     for state in range(len(past.states)):
@@ -275,18 +271,18 @@ def test_followed_while_it_grows_and_killed_in_between_it_is_shown_as_it_ended(
         if chance.random() < 0.6:
             continue
         deadline = store.calls + chance.randrange(1, 15)
-        store.before, store.after = (kill, lambda *_: None) if chance.random() < 0.5 else (lambda *_: None, kill)
+        store.before, store.after = (kill, well) if chance.random() < 0.5 else (well, kill)
         view.look()
         try:
             sender.study(view)
         except Killed:
             view, sender = StudyView(results, growing.files), Sender(results, store)
-            store.before = store.after = lambda *_: None
+            store.before = store.after = well
             sender.know_study(view)
         if growing.resumed and view.register.lines:
             alive = {key for key, line in view.register.lines.items() if line.status is None}
             assert {key for key, run in _runs_of(results, view).items() if run["status"] == "RUNNING"} <= alive
-    store.before = store.after = lambda *_: None
+    store.before = store.after = well
     view.look()
     sender.study(view, "finished")
     live = shown(results)
@@ -360,7 +356,7 @@ def test_calls_that_fail_at_random_are_made_again_by_later_passes(
     view.look()
     sender, failed = Sender(results, store), 0
     for _ in range(200):
-        store.before, store.after = (fail, lambda *_: None) if chance.random() < 0.5 else (lambda *_: None, fail)
+        store.before, store.after = (fail, well) if chance.random() < 0.5 else (well, fail)
         try:
             sender.study(view, "finished")
             break
@@ -434,9 +430,7 @@ def test_a_run_that_the_store_refuses_stops_no_other_and_is_said(results: Result
     assert len(found) == 4
 
 
-def test_where_the_store_refuses_the_study_itself_each_reason_is_said_once(
-    results: Results, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_the_store_refuses_the_study_itself_each_reason_is_said_once(results: Results) -> None:
     files, store = study(results, ends=[FINISHED], trials=6), Store(results, TASK)
     store.client.delete_experiment(store.experiment)  # meanwhile, by somebody
     view, sender = StudyView(results, files), Sender(results, store)
@@ -453,7 +447,7 @@ def test_a_note_that_is_longer_than_mlflow_takes_leaves_the_oldest_studies_out(r
     row = '{"study": "s%d", "best setting": "%s", "made by": ""}'
     for n in range(60):
         answered = {"kind": "study", "lstm_bench.answer": row % (n, "x" * 800)}
-        store.create(Shown(f"other/{n}", "s", answered, {}, begun_ms=n), None)
+        store.create(Shown(f"other/{n}", "s", answered, {}, begun_ms=n + 1), None)
     sender = send(results, study(results, ends=[FINISHED], trials=1))
     assert not sender.refused
     note = shown(results)["tags"]["mlflow.note.content"]

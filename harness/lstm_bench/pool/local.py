@@ -94,7 +94,8 @@ class LocalPool:
 
         Raises:
             BenchError: no process can be started.
-            RecordError: a run's files cannot be written, once every run has ended as `killed`.
+            RecordError: a run's files cannot be written, once every run has ended as `killed`. Nobody is told of these
+                ends: they are those of a driver that was killed, and the next start knows what to do.
             KeyboardInterrupt: after Ctrl-C or SIGTERM, once every run has ended as `killed`.
         """
         try:
@@ -107,8 +108,12 @@ class LocalPool:
                 yield from self._wait()
                 if self._unwritable:
                     raise self._unwritable
-        except (KeyboardInterrupt, RecordError):
+        except KeyboardInterrupt:
             yield from self.kill_all()
+            raise
+        except RecordError:  # whoever is told of a run's end puts it down, which is a second such error
+            for _ in self.kill_all():
+                pass
             raise
 
     def stop(self, run_id: str, status: Status, reason: str | None = None) -> None:

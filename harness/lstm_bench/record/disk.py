@@ -30,7 +30,7 @@ def read_whole(path: Path) -> dict[str, Any] | None:
     """A JSON file that `write_whole` wrote, or None while there is none."""
     try:
         found: dict[str, Any] = json.loads(path.read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return found
 
@@ -51,7 +51,7 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
     """The whole lines of a JSON lines file; torn ones are passed over. Nothing where there is no file."""
     try:
         lines = path.read_bytes().splitlines()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     for line in lines:
         try:

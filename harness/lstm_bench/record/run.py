@@ -95,7 +95,7 @@ class RunFiles:
         if not place.exists():
             self._keep(diff)
             found = {"facts": dict(facts), "fingerprint": fingerprint(spec, facts)} if facts else {}
-            here = {"host": platform.node(), "pid": os.getpid(), "begun_ms": time.time_ns() // 10**6}
+            here = {"host": platform.node(), "pid": os.getpid(), "begun_ms": now_ms()}
             write_whole(place, as_json({"schema": SCHEMA, **machine, **found, **here}))
 
     def _keep(self, diff: tuple[str, str] | None) -> None:
@@ -133,7 +133,7 @@ class RunFiles:
     def end(self, result: RunResult) -> None:
         """Write how the run ended, once its readings are on the disk. A killed one keeps its checkpoint: it goes on."""
         self.sync()
-        write_whole(self.path / "result.json", as_json({"schema": SCHEMA, **result.to_dict()}))
+        write_whole(self.path / "result.json", as_json({"schema": SCHEMA, "ended_ms": now_ms(), **result.to_dict()}))
         if result.status.counts:
             for path in self.path.glob(f"{self.checkpoint.name}*"):  # a half-written one, too
                 with writing(path):
@@ -162,4 +162,17 @@ class RunFiles:
         if values is None:
             return None
         del values["schema"]
+        values.pop("ended_ms", None)
         return RunResult.from_dict(values)
+
+    @property
+    def ended_ms(self) -> int | None:
+        """When it ended, milliseconds since 1970; of an older one by its file's time. None while it has not."""
+        path = self.path / "result.json"
+        found = read_whole(path)
+        return None if found is None else int(found.get("ended_ms", path.stat().st_mtime_ns // 10**6))
+
+
+def now_ms() -> int:
+    """The wall clock, milliseconds since 1970."""
+    return time.time_ns() // 10**6

@@ -150,8 +150,8 @@ class StudyFiles:
         The study gets an id, which it keeps: another folder's study of the same name is another study.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        own = (self.asked.get("id") if self.exists else None) or secrets.token_hex(4)
-        write_whole(self.path / "study.toml", f'id = "{own}"\n{asked_toml}')
+        own = self.asked.get("id") if self.exists else secrets.token_hex(4)  # an older study has none, and stays so
+        write_whole(self.path / "study.toml", (f'id = "{own}"\n' if own else "") + asked_toml)
         here = {"schema": SCHEMA, **(machine or {}), "host": platform.node()}
         commands = dict.fromkeys([*self.commands, *([here["command"]] if "command" in here else [])])
         write_whole(self.path / "machine.json", as_json({**here, "commands": list(commands)}))

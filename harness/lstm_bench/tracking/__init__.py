@@ -1,1 +1,15 @@
 """MLflow as a view of the files: what it is to show, how that gets there, and the UI over it."""
+
+import os
+
+# MLflow reads these when it is imported, which this package alone does; what the user has set holds.
+SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # its own tries may make a run twice; ours look first
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",  # seconds
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_UV_AUTO_DETECT": "false",  # a model would take in the files of a project that we happen to stand in
+}
+for name, value in SETTINGS.items():
+    os.environ.setdefault(name, value)

@@ -6,7 +6,6 @@ It carries this package's code, which no index has, and that of its cell: it loa
 import inspect
 import logging
 import math
-import os
 import re
 import shutil
 import sys
@@ -15,14 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-# Before mlflow is imported; what the user has set holds.
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")  # it would take in the files of a project we happen to stand in
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-
 import mlflow.pyfunc
+import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus
 from mlflow.models import Model, ModelSignature

@@ -172,7 +172,7 @@ class Sender:
         try:
             publish(self._store, run, view)
         except UsageError as error:  # its task or cell is not installed here: the rest of the answer needs neither
-            self.refused[f"{key}, its model"] = str(error)
+            self.refused[f"{key}, its drawings and model"] = str(error)
         at = Point(len(view.curve), view.last_ms, end.metrics)
         self._store.send(run, [samples(at)], tags={**end.tags, STATE: view.state(ended)})
         self._store.note(experiment_note(self._store, view.asked["task"]))

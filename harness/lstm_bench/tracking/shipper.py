@@ -29,6 +29,7 @@ class Shipper:
     def __init__(self, results: Results, task: str) -> None:
         self._results, self._task = results, task
         self._followed: tuple[str, ...] = ()
+        self._unsaid: list[str] = []
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  # what libraries print is not for the screen
         self._start()
 
@@ -75,9 +76,12 @@ class Shipper:
         said = {} if self._results.tracking_uri else self._hear()
         if "failed" in said:
             raise BenchError(said["failed"])
+        self._unsaid = list(said.get("news", ()))
 
     def news(self) -> Iterator[str]:
         """What a person should know by now, in lines. Nothing of it stops the work."""
+        yield from self._unsaid
+        self._unsaid = []
         while self._alive and self._pipe.poll():
             said = self._hear()
             yield from said.get("news", [said["failed"]] if "failed" in said else ())

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import logging
-import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,14 +11,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from filelock import FileLock
-
-# Before mlflow is imported; what the user has set holds. One try a call, and a short one: whoever calls tries again.
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, Metric, Param, Run, RunStatus, RunTag
 from mlflow.exceptions import MlflowException
@@ -30,8 +21,8 @@ from lstm_bench.record.files import Results
 from lstm_bench.result import Status
 from lstm_bench.tracking.view import Data, Shown, StudyView, study_key
 
-logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # making a store is no news to a person
-logging.getLogger("alembic").setLevel(logging.WARNING)
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # what it tells by exceptions it tells twice
+logging.getLogger("alembic").setLevel(logging.WARNING)  # making a store is no news to a person
 
 RUN_KEY = "lstm_bench.run_key"  # one MLflow run for each
 STATE = "lstm_bench.state"  # how a study stood when its answer was sent
@@ -273,8 +264,8 @@ def connect(results: Results) -> MlflowClient:
         return MlflowClient(results.tracking_uri)
     results.root.mkdir(parents=True, exist_ok=True)
     with FileLock(results.root / "mlflow.lock"):
-        client = MlflowClient(results.mlflow_uri)
         try:
+            client = MlflowClient(results.mlflow_uri)
             client.search_experiments(max_results=1)  # makes the store
         except MlflowException as error:
             if "out-of-date database schema" not in str(error):

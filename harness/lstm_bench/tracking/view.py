@@ -194,7 +194,10 @@ class StudyView:
         else:
             parent, name = study_key(self), speaking_name(spec, line.settings)
             name = name if line.purpose == "search" else f"confirm {name} seed {line.seed}"
-        return Shown(self.key(line), name, tags, spec.flat(), parent, self._begun[line.key], _data_of(files, spec))
+        begun = self._begun[line.key]
+        if line.reused:  # its readings and its end are of then
+            begun = files.machine.get("begun_ms", begun)
+        return Shown(self.key(line), name, tags, spec.flat(), parent, begun, _data_of(files, spec))
 
     def _tags(self, line: RunLine) -> dict[str, str]:
         family = self.asked.get("family") or family_of(self.asked["task"])
@@ -232,7 +235,7 @@ def run_end(files: RunFiles, status: Status, purpose: Purpose | None = None) -> 
     """
     result = files.result or RunResult(status)
     there = [path for name in KEPT if (path := files.path / name).exists()]
-    ended = there[-1].stat().st_mtime_ns // 10**6  # of result.json, if it is there
+    ended = files.ended_ms or max((reading.time_ms for reading in files.readings), default=0)
     kept = there if result.traceback or purpose != "search" else ()
     tags = {"status": result.status.value} | ({"reason": result.reason} if result.reason else {})
     floors = {f"floor/{name}": score for name, score in result.floors.items()}

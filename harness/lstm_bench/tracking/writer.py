@@ -36,7 +36,6 @@ PHRASES = {status.value: f" {status.phrase}" for status in HTTPStatus} | {
 }
 LASTING = ("UNAUTHENTICATED", "PERMISSION_DENIED", "ENDPOINT_NOT_FOUND")  # codes of errors that no waiting mends
 TICK = 0.1  # seconds from one look at whether it answers to the next
-WAY_OUT = "It is all in the files: `lstm-bench sync` sends the rest"
 
 
 class Errand:
@@ -89,7 +88,11 @@ class Errand:
         """Lines that say what the store has not got, and why."""
         lines = list(self._sender.refusals) if self._sender else []
         if failure:
-            lines.append(f"MLflow at {self._results.mlflow_uri} lacks {self._lacking()}: {failure}. {WAY_OUT}")
+            server = f"--tracking-uri {self._results.tracking_uri} " if self._results.tracking_uri else ""
+            lines.append(
+                f"MLflow at {self._results.mlflow_uri} lacks {self._lacking()}: {failure}. "
+                f"It is all in the files: `lstm-bench {server}sync` sends the rest"
+            )
         return lines
 
     def _lacking(self) -> str:
