@@ -13,6 +13,7 @@ import selectors
 import socket
 import sys
 import traceback
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -94,8 +95,9 @@ def fork(control: socket.socket, descriptor: int, job: Job) -> int:
     except BaseException:  # noqa: BLE001  # this process ends here, whatever happened
         traceback.print_exc()
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):  # a full disk
+                stream.flush()
         os._exit(code)
 
 

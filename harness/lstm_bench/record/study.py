@@ -19,6 +19,7 @@ from lstm_bench.errors import UsageError
 from lstm_bench.record.disk import SCHEMA, append_line, as_json, read_lines, read_whole, write_whole
 from lstm_bench.record.lock import is_held
 from lstm_bench.result import Status
+from lstm_bench.writing import make_folder
 
 Purpose = Literal["search", "confirm"]
 Key = tuple[Purpose, int, int]  # a run's place in its study: purpose, number of the trial, seed
@@ -149,7 +150,7 @@ class StudyFiles:
 
         The study gets an id, which it keeps: another folder's study of the same name is another study.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path)
         own = self.asked.get("id") if self.exists else secrets.token_hex(4)  # an older study has none, and stays so
         write_whole(self.path / "study.toml", (f'id = "{own}"\n' if own else "") + asked_toml)
         here = {"schema": SCHEMA, **(machine or {}), "host": platform.node()}
@@ -181,7 +182,7 @@ class StudyFiles:
         Raises:
             UsageError: another driver works at it.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path)
         lock, holder = FileLock(self.path / "lock"), self._holder
         try:
             lock.acquire(timeout=0)

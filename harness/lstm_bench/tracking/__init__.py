@@ -1,11 +1,14 @@
 """MLflow as a view of the files: what it is to show, how that gets there, and the UI over it."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 # MLflow reads these when it is imported, which this package alone does; what the user has set holds.
 SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # its own tries may make a run twice; ours look first
+    RETRIES: "0",  # its own tries may make a run twice; ours look first
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",  # seconds
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
@@ -13,3 +16,14 @@ SETTINGS = {
 }
 for name, value in SETTINGS.items():
     os.environ.setdefault(name, value)
+
+
+@contextmanager
+def retried() -> Iterator[None]:
+    """While entered, MLflow makes a call that fails again by itself, some times: for what may well be done twice."""
+    own = os.environ[RETRIES]
+    os.environ[RETRIES] = str(max(int(own), 4))
+    try:
+        yield
+    finally:
+        os.environ[RETRIES] = own

@@ -26,6 +26,7 @@ from lstm_bench.model import load_cell
 from lstm_bench.record.run import RunFiles
 from lstm_bench.record.weights import signature_of
 from lstm_bench.task import Signature
+from lstm_bench.tracking import retried
 
 logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)  # that it validates an example is no news to a person
 
@@ -69,7 +70,8 @@ def log_model(client: MlflowClient, experiment_id: str, mlflow_run_id: str, fold
         with tempfile.TemporaryDirectory() as temporary:
             path, own = Path(temporary) / "model", model.model_id
             save_model(folder, path, Model(model.artifact_location, mlflow_run_id, model_uuid=own, model_id=own))
-            client.log_model_artifacts(model.model_id, str(path))
+            with retried():
+                client.log_model_artifacts(model.model_id, str(path))
         client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
     outputs = client.get_run(mlflow_run_id).outputs
     if model.model_id not in {output.model_id for output in (outputs.model_outputs if outputs else ())}:

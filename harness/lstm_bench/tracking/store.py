@@ -19,6 +19,7 @@ from lstm_bench.errors import BenchError, in_one_line
 from lstm_bench.record.disk import file_name
 from lstm_bench.record.files import Results
 from lstm_bench.result import Status
+from lstm_bench.tracking import retried
 from lstm_bench.tracking.view import Data, Shown, StudyView, study_key
 
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # what it tells by exceptions it tells twice
@@ -200,7 +201,8 @@ class Store:
 
     def keep(self, run: str, path: Path, folder: str | None = None) -> None:
         """Keep a file as one of a run's artifacts."""
-        self._ask(self.client.log_artifact, run, str(path), folder)
+        with retried():
+            self._ask(self.client.log_artifact, run, str(path), folder)
 
     def close(self, run: str, status: str, time_ms: int | None = None) -> None:
         """A run has ended."""

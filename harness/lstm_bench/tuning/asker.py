@@ -110,6 +110,7 @@ class Asker:
         self._study.sampler = make_sampler(question.sampler, question.space, seed=question.base.seed, number=number)
         trial = self._study.ask()
         assert trial.number == number, "Optuna gives the first that waits"
+        self._draw_again(trial)
         settings = question.space.suggest(trial)
         if number in self._waiting:
             self._waiting.remove(number)
@@ -117,6 +118,14 @@ class Asker:
         self._running[number] = trial
         self._reported[number] = set(self._storage.get_trial(trial._trial_id).intermediate_values)  # noqa: SLF001
         return number, settings
+
+    def _draw_again(self, trial: optuna.Trial) -> None:
+        """Draw what an earlier start drew of a trial before it was killed: the draws that follow are those then."""
+        known = self._storage.get_trial(trial._trial_id)  # noqa: SLF001  # nowhere public
+        undrawn = {**known.system_attrs.get("fixed_params", {}), **trial.relative_params}
+        for path, distribution in known.distributions.items():
+            if path not in undrawn and not distribution.single():
+                self._study.sampler.sample_independent(self._study, known, path, distribution)
 
     def report(self, number: int, step: int, value: float) -> None:
         """Show Optuna a point of a trial's curve, once. It takes none where there are several objectives."""
