@@ -13,7 +13,7 @@ from torch import nn
 
 from lstm_bench import training
 from lstm_bench.adapter import Adapter
-from lstm_bench.analysis.board import Board
+from lstm_bench.analysis.answer import Board
 from lstm_bench.bench import run_study
 from lstm_bench.errors import UsageError
 from lstm_bench.execute import spec_of

@@ -6,7 +6,8 @@ from contextlib import ExitStack
 
 from rich.console import Console
 
-from lstm_bench.analysis.board import Board, make_board, top_trials
+from lstm_bench.analysis.answer import Board, top_trials
+from lstm_bench.analysis.board import make_board
 from lstm_bench.desk import Desk
 from lstm_bench.errors import BenchError, first_error_holds
 from lstm_bench.execute import facts

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lstm_bench.analysis.board import best_trial
+from lstm_bench.analysis.answer import best_trial
 from lstm_bench.pool import Ended, Event, Heard, Started
 from lstm_bench.record.ledger import Ledger
 from lstm_bench.record.study import Trial

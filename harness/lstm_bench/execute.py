@@ -12,13 +12,14 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from lstm_bench import losses, model, training
+from lstm_bench import goal, losses, model, training
 from lstm_bench import task as contract
 from lstm_bench.errors import RecordError, UsageError, is_disk_full, unknown
+from lstm_bench.goal import Goal
 from lstm_bench.meter import ResourceMeter, Watch, has_native_bfloat16
 from lstm_bench.result import Reading, RunResult, Status, is_finite, steady_speeds
 from lstm_bench.spec import RunSpec, Value, flattened, known_paths
-from lstm_bench.task import Goal, Signature, Task, load_task, make_task, options_of
+from lstm_bench.task import Signature, Task, load_task, make_task, options_of
 from lstm_bench.writing import unwritable
 
 EARLIER = 3  # readings before the last that a diverged run's reason quotes
@@ -103,7 +104,7 @@ def facts(spec: RunSpec, data_digest: str) -> dict[str, str]:
     """
     cell, task = model.load_cell(spec.model.cell), load_task(spec.task)
     digest = hashlib.sha256()
-    for module in (training, model, losses, contract, inspect.getmodule(cell)):
+    for module in (training, model, losses, contract, goal, inspect.getmodule(cell)):
         digest.update(inspect.getsource(module or cell).encode())
     for path in package_files(Path(inspect.getfile(task)), in_package="." in task.__module__):
         digest.update(path.read_bytes())

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lstm_bench import plugins
 from lstm_bench.errors import UsageError
+from lstm_bench.goal import Goal as Goal  # noqa: PLC0414  # a task's author finds here all that a task is made of
 from lstm_bench.spec import RunSpec, Value, checked
 
 Split = Literal["train", "valid", "test"]
@@ -87,59 +88,6 @@ class Tally:
     def mean(self) -> float:
         """The sum over the count; waits for the device."""
         return float(self.total) / float(self.count)
-
-
-@dataclass(frozen=True, slots=True)
-class Goal:
-    """The one score of a task, and what is worth reaching.
-
-    Attributes:
-        metric: its name among the task's tallies.
-        maximize: whether more is better.
-        unit: for tables, such as `bits`; empty where the metric's name says it.
-        chance: the score of one who knows nothing, where known.
-        ceiling: the best possible score, where known.
-        target: the score whose time to reach is recorded.
-        ends_run: reaching the target ends the run (`solved`), and runs are ranked by sequences to it.
-    """
-
-    metric: str
-    maximize: bool
-    unit: str = ""
-    chance: float | None = None
-    ceiling: float | None = None
-    target: float | None = None
-    ends_run: bool = False
-
-    def better(self, score: float, than: float) -> bool:
-        """Whether a score beats another; a tie does not."""
-        return score > than if self.maximize else score < than
-
-    def reached(self, score: float) -> bool:
-        """Whether a score is at the target or past it; without a target, never."""
-        return self.target is not None and not self.better(self.target, score)
-
-    def objective(self, score: float, target_sequences: float | None = None) -> float:
-        """One number for the search, ordered as results are ranked: see `search_maximizes` for its direction.
-
-        The score itself, but where the target ends the run: there solved runs lie in (0, 1), fewer sequences
-        first, and unsolved ones in (1, 3), better scores first. Samplers and tables look at the order alone.
-
-        >>> goal = Goal("mse", maximize=False, target=0.01, ends_run=True)
-        >>> goal.objective(0.009, 40_000) < goal.objective(0.002, 80_000) < goal.objective(0.02)
-        True
-        """
-        if not self.ends_run:
-            return score
-        if target_sequences is not None:
-            return target_sequences / (target_sequences + 1e6)
-        loss = -score if self.maximize else score
-        return 2 + loss / (1 + abs(loss))
-
-    @property
-    def search_maximizes(self) -> bool:
-        """Whether a larger `objective` is better."""
-        return self.maximize and not self.ends_run
 
 
 class Task(Protocol):

@@ -65,6 +65,7 @@ def fill(disk: Path) -> Path:
     return ballast
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_the_study_with_one_line_and_the_same_command_finishes_it(
     tmp_path: Path, small_disk: Path, unharmed: Losses
 ) -> None:
@@ -77,6 +78,7 @@ def test_a_full_disk_stops_the_study_with_one_line_and_the_same_command_finishes
     examine(tmp_path, results, unharmed)
 
 
+@pytest.mark.slow
 def test_files_that_may_not_grow_stop_the_study_with_one_line_and_the_same_command_finishes_it(
     tmp_path: Path, unharmed: Losses
 ) -> None:

@@ -49,11 +49,13 @@ def test_a_driver_killed_once(tmp_path: Path, unharmed: dict[tuple[str, int, int
     examine(Results(tmp_path / "results"), unharmed)
 
 
+@pytest.mark.slow
 def test_the_writer_of_mlflow_killed(tmp_path: Path, unharmed: dict[tuple[str, int, int], list[float]]) -> None:
     survive(tmp_path, random.Random(3), ["writer"])
     examine(Results(tmp_path / "results"), unharmed)
 
 
+@pytest.mark.slow
 def test_a_driver_killed_before_anything_ran(tmp_path: Path, unharmed: dict[tuple[str, int, int], list[float]]) -> None:
     process = start(tmp_path, *STUDY, "--name", "s")
     wait_for(tmp_path / "results" / "studies.journal", process)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from shell import call
 
-from lstm_bench.analysis.board import Board
+from lstm_bench.analysis.answer import Board
 from lstm_bench.record.files import Results
 
 

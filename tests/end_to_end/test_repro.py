@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from shell import call
 
 from lstm_bench.record.files import Results
@@ -11,6 +13,7 @@ STUDY = ["search", "toy:Toy", "--trials", "1", "--workers", "1", "--confirm-seed
          "--set", "train.steps=20"]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_studys_runs_are_repeated_to_the_last_bit_and_a_tampered_one_is_found(tmp_path: Path) -> None:
     assert call(tmp_path, *STUDY).returncode == 0
     results = Results(tmp_path / "results")

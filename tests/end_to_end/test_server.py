@@ -36,7 +36,7 @@ USER, PASSWORD = "ada", "correct-horse-battery"
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seconds until a call counts as failed, and until a server that does not answer is given up."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
-    monkeypatch.setenv("LSTM_BENCH_TRACKING_SECONDS", "3")
+    monkeypatch.setenv("LSTM_BENCH_TRACKING_SECONDS", "5")
 
 
 @pytest.fixture(scope="module")

@@ -414,6 +414,7 @@ def test_torch_and_pandas_wait_until_something_needs_them(results: Results) -> N
     assert said.splitlines() == ["[]", "['pandas']"]
 
 
+@pytest.mark.slow
 def test_the_readmes_examples_run_as_they_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
     shown = re.search(r"<!-- python -->\n(.*?)<!-- /python -->", readme, re.DOTALL)

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from lstm_bench.analysis.board import best_trial, chosen, goal_asked, make_board, top_trials
+from lstm_bench.analysis.answer import best_trial, chosen, goal_asked, top_trials
+from lstm_bench.analysis.board import make_board
 from lstm_bench.analysis.front import front, maximizes
 from lstm_bench.record.disk import as_json
 from lstm_bench.record.files import Results

@@ -61,15 +61,17 @@ def test_no_text_is_no_code() -> None:
 def test_a_study_stays_in_its_row_whatever_it_is_called(evil: str) -> None:
     asked = [board("plain"), board(evil, **{"options.text": evil})]
     rows = [study_row(one, [one["study"]]) for one in asked]
-    head, line, *found = task_note(evil, rows).splitlines()[2:]
+    note = task_note(rows).splitlines()
+    head, line, *found = [row for row in note if row.startswith("|")]
     assert len(found) == 2
-    assert {len(cells(row)) for row in (head, line, *found)} == {len(rows[0])}
-    for cell in cells(found[1])[:-1]:
+    assert {len(cells(row)) for row in (head, line, *found)} == {len(rows[0]) - 1}  # the command stands below
+    for cell in cells(found[1]):
         assert not BARE.search(cell)
         assert "<" not in cell
-    last = cells(found[1])[-1].strip()
-    assert last[0] == last[-1] == "`"
-    assert "`" not in last[1:-1]
+    name, _, command = note[-1].removeprefix("- ").rpartition(": `")
+    assert not BARE.search(name)
+    assert command[-1] == "`"
+    assert "`" not in command[:-1]
 
 
 @pytest.mark.parametrize("evil", EVIL)
@@ -88,7 +90,30 @@ def test_a_study_without_a_complete_trial_says_so_and_how_to_go_on() -> None:
 
 
 def test_a_task_without_an_answer_says_so() -> None:
-    assert task_note("a_b", []) == "**a\\_b**: no study has an answer yet."
+    assert task_note([]) == "No study has an answer yet."
+
+
+def test_a_task_s_note_begins_with_how_many_studies_there_are_in_plain_words() -> None:
+    rows = [study_row(board(name), ["lstm-bench search toy"]) for name in ("a", "b")]
+    assert task_note(rows[:1]).splitlines()[0] == "What 1 study found"
+    assert task_note(rows).splitlines()[0] == "What 2 studies found"
+
+
+def test_a_study_without_a_command_is_not_said_to_be_made_by_one() -> None:
+    rows = [study_row(board(name), commands) for name, commands in (("a", ["lstm-bench search toy"]), ("b", []))]
+    assert [line for line in task_note(rows).splitlines() if line.startswith("- ")] == ["- a: `lstm-bench search toy`"]
+    assert "made by" not in task_note(rows[1:]).lower()
+
+
+@pytest.mark.parametrize("evil", EVIL)
+def test_a_command_in_a_piece_of_advice_is_code_and_the_rest_is_literal(evil: str) -> None:
+    line = f"{evil} is near: `lstm-bench confirm a_b --seeds 4` parts them"
+    note = study_note(board() | {"advice": [line]}).splitlines()
+    found = note[note.index("**Next:**") + 2]
+    assert "<script" not in re.sub(r"`.*?`", "", found)
+    if "`" not in evil:
+        assert "`lstm-bench confirm a_b --seeds 4` parts them" in found
+        assert not BARE.search(re.sub(r"`.*?`", "", found.removeprefix("- ")))
 
 
 def test_a_board_of_the_first_schema_has_a_note_and_a_row() -> None:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from optuna.trial import FrozenTrial, TrialState
 
-from lstm_bench.analysis.board import best_trial, top_trials
+from lstm_bench.analysis.answer import best_trial, top_trials
 from lstm_bench.analysis.front import front_of
 from lstm_bench.errors import BenchError, UsageError
 from lstm_bench.pool import Ended, Event, Heard, Job, Started

@@ -220,6 +220,7 @@ def follow(root: Path, name: str, all_there: Barrier) -> None:
     assert not sender.refused
 
 
+@pytest.mark.slow
 def test_four_studies_at_once_make_one_new_store_and_fill_it(results: Results) -> None:
     names = [f"study-{n}" for n in range(4)]
     for name in names:

@@ -16,7 +16,7 @@ from lstm_bench.record.study import StudyFiles
 from lstm_bench.result import Status
 from lstm_bench.spec import RunSpec
 from lstm_bench.tracking.page import answer, best_confirmed, study_end
-from lstm_bench.tracking.view import StudyView, family_of, run_end, short, single_run, speaking_name, study_key
+from lstm_bench.tracking.view import StudyView, of_task, run_end, short, single_run, speaking_name, study_key
 
 FINISHED, PRUNED, CRASHED, KILLED = Status.FINISHED, Status.PRUNED, Status.CRASHED, Status.KILLED
 
@@ -97,8 +97,8 @@ def test_a_study_of_a_task_that_is_not_installed_here_is_shown(results: Results)
     for path in [files.path / "study.toml", *results.runs.glob("*/spec.toml")]:
         path.write_text(path.read_text().replace("toy:Toy", "nowhere:Task"))
     view = look(results, files)
-    assert family_of("nowhere:Task") is None
-    assert family_of("no-such-task") is None
+    assert of_task("nowhere:Task", "family") is None
+    assert of_task("no-such-task", "family") is None
     shown = view.shown()
     assert shown.tags["task"] == "nowhere:Task"
     assert shown.tags["family"] == "synthetic"  # the study's own word

@@ -8,10 +8,12 @@ from typing import Any
 
 from scipy.special import stdtrit
 
+from lstm_bench.analysis.answer import chosen, goal_of
 from lstm_bench.errors import UsageError
+from lstm_bench.goal import Goal
 from lstm_bench.result import Status
 from lstm_bench.spec import RunSpec
-from lstm_bench.task import Goal, make_task
+from lstm_bench.task import make_task
 
 AT_THE_END = 0.05  # of a range, on its own scale: nearer to an end than this lies at it
 TRIALS_A_PARAMETER = 10  # fewer say little of which parameter matters
@@ -26,16 +28,14 @@ def advice(board: Mapping[str, Any], asked: Mapping[str, Any], differences: Sequ
         asked: what was asked, as in `study.toml`.
         differences: of the first contender to the second, by fresh seed, as the goal ranks them.
     """
-    if not board["best"]:
+    goal, winner = goal_of(board), chosen(board)
+    if not winner:
         return []
-    goal = Goal(**board["goal"])
-    confirmed = board["confirmed"] and board["confirmed"]["trial"]
-    winner = next((one for one in board["contenders"] if one["trial"] == confirmed), None)
     return [
-        *borders((winner or board["best"])["settings"], asked),
+        *borders(winner["settings"], asked),
         *too_few(board["statuses"], len(asked.get("search", {}))),
         *parting(differences, goal, board["study"]),
-        *(rosy(winner, goal) if winner else ()),
+        *(rosy(winner, goal) if board["confirmed"] else ()),
     ]
 
 

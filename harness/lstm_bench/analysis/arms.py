@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from lstm_bench.analysis.board import goal_of
+from lstm_bench.analysis.answer import goal_of
 from lstm_bench.analysis.interval import Interval, mean_interval
 
 Verdict = Literal["better", "worse", "undecided"]

@@ -4,33 +4,17 @@ import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, cast
 
 from lstm_bench.analysis.advice import advice
+from lstm_bench.analysis.answer import Board, top_trials
 from lstm_bench.analysis.front import front_of
 from lstm_bench.analysis.interval import mean_interval
+from lstm_bench.goal import Goal
 from lstm_bench.record.files import Results
 from lstm_bench.record.study import RunLine, StudyFiles, Trial, confirming, trials_of
 from lstm_bench.result import RunResult
-from lstm_bench.task import Goal, load_task
 
-Board = dict[str, Any]
 ASKED = ("trials", "minutes", "seeds", "confirm_seeds", "confirm_top", "confirm")  # what a board repeats
-
-
-def best_trial(trials: Sequence[Trial], goal: Goal) -> Trial | None:
-    """The best complete trial, the earliest among equals; None where none is complete."""
-    return next(iter(top_trials(trials, goal, 1)), None)
-
-
-def top_trials(trials: Sequence[Trial], goal: Goal, k: int) -> list[Trial]:
-    """The best k complete trials of distinct settings, the best first, the earliest first among equals."""
-    complete = [(trial.objective, trial) for trial in trials if trial.objective is not None]
-    found: list[Trial] = []
-    for _, trial in sorted(complete, key=lambda pair: pair[0], reverse=goal.search_maximizes):
-        if all(trial.settings != better.settings for better in found):
-            found.append(trial)
-    return found[:k]
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,21 +168,3 @@ def _floor(name: str, found: Sequence[RunResult], test: str) -> Board:
 
 def _median(found: Sequence[RunResult], name: str) -> float:
     return statistics.median(result.metrics[name] for result in found)
-
-
-def chosen(board: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """What the search knows of the setting that a board answers with: the confirmed one, else the search's best."""
-    confirmed = (board["confirmed"] or {}).get("trial")
-    contenders = board.get("contenders", ())  # older boards have none: the search's best was the one confirmed
-    found: Mapping[str, Any] | None = next((one for one in contenders if one["trial"] == confirmed), board["best"])
-    return found
-
-
-def goal_of(board: Mapping[str, Any]) -> Goal:
-    """The goal that a board was made for."""
-    return Goal(**board["goal"])
-
-
-def goal_asked(asked: Mapping[str, Any]) -> Goal:
-    """The goal of a study that was asked; of an older one, its task's."""
-    return Goal(**asked["goal"]) if "goal" in asked else cast(Goal, load_task(asked["task"]).goal)

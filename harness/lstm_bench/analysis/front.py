@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lstm_bench.goal import Goal
 from lstm_bench.record.study import Trial
-from lstm_bench.task import Goal
 
 Point = tuple[float, ...]
 

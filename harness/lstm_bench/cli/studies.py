@@ -214,7 +214,8 @@ def show_study(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A study, by name.")],
 ) -> None:
     """Show a study: what was asked, its trials, its answer so far."""
-    from lstm_bench.analysis.board import goal_asked, make_board
+    from lstm_bench.analysis.answer import goal_asked
+    from lstm_bench.analysis.board import make_board
     from lstm_bench.report.listing import asked_lines, trials_table
 
     results, screen = results_of(context), console()

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
+from lstm_bench.analysis.answer import Board, goal_of
 from lstm_bench.analysis.arms import Difference, paired_differences
-from lstm_bench.analysis.board import Board, goal_of
 from lstm_bench.report.table import seeds, span
 
 

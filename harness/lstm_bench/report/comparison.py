@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from lstm_bench.analysis.board import Board, chosen
+from lstm_bench.analysis.answer import Board, chosen
 from lstm_bench.errors import UsageError, unknown
 from lstm_bench.record.files import Results
 from lstm_bench.report.table import setting

@@ -7,12 +7,12 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from lstm_bench.analysis.board import chosen
+from lstm_bench.analysis.answer import chosen
+from lstm_bench.goal import Goal
 from lstm_bench.record.files import Results
 from lstm_bench.record.study import StudyFiles, Trial
 from lstm_bench.report.table import figure, score, setting, span
 from lstm_bench.spec import flattened
-from lstm_bench.task import Goal
 
 UNIMPORTANT = {"schema", "facts", "goal", "task", "search", "options", "model", "train", "confirm"}
 

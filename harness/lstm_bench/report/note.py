@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lstm_bench.analysis.board import Board, chosen
+from lstm_bench.analysis.answer import Board, chosen
 from lstm_bench.report.table import figure, fresh, score, searched_seeds, seeds, setting, span
 
-MADE_BY = "made by"
+NAME, MADE_BY = "study", "made by"  # heads of a study's row
 
 
 def study_note(board: Board, commands: Sequence[str] = ()) -> str:
@@ -37,21 +37,22 @@ def study_note(board: Board, commands: Sequence[str] = ()) -> str:
     return "\n".join(lines)
 
 
-def task_note(task: str, studies: Sequence[Mapping[str, str]]) -> str:
-    """What stands above all studies of a task: each one's answer in a line.
+def task_note(studies: Sequence[Mapping[str, str]]) -> str:
+    """What stands above all studies of a task: each one's answer in a line of a table, then the commands.
+
+    MLflow's page folds it to its first line, and its list of experiments shows the beginning of that as plain text.
+    A long cell would take the others' room there: a short name then stands in two letters a line.
 
     Args:
-        task: its name.
         studies: cells by the table's heads, alike for all; `made by` is a command.
     """
     if not studies:
-        return f"**{escaped(task)}**: no study has an answer yet."
-    heads = list(studies[0])
-    table = [_row(*heads), "|---" * len(heads) + "|"]
-    for study in studies:
-        cells = (code(study[head]) if head == MADE_BY else escaped(study[head]) for head in heads)
-        table.append(f"| {' | '.join(cells)} |")
-    return "\n".join([f"**{escaped(task)}**: what each study found\n", *table])
+        return "No study has an answer yet."
+    heads = [head for head in studies[0] if head != MADE_BY]
+    table = [_row(*heads), "|---" * len(heads) + "|", *(_row(*(study[head] for head in heads)) for study in studies)]
+    made = [f"- {escaped(study[NAME])}: {code(study[MADE_BY])}" for study in studies if study[MADE_BY]]
+    head = f"What {len(studies)} {'study' if len(studies) == 1 else 'studies'} found\n"
+    return "\n".join([head, *table, *(["\n**Made by:**\n", *made] if made else [])])
 
 
 def study_row(board: Board, commands: Sequence[str]) -> dict[str, str]:
@@ -60,7 +61,7 @@ def study_row(board: Board, commands: Sequence[str]) -> dict[str, str]:
     tested = f"{score(board, confirmed['score']['mean'])} {span(confirmed['score'])}" if confirmed else "not confirmed"
     found = setting(best["settings"]) if best else "no complete trial"
     return {
-        "study": board["study"],
+        NAME: board["study"],
         "best setting": found,
         "test, 95 % interval": tested,
         MADE_BY: " && ".join(commands),
@@ -131,7 +132,13 @@ def _row(*cells: str) -> str:
 def _advice(board: Board) -> Iterator[str]:
     if board.get("advice"):
         yield "\n**Next:**\n"
-        yield from (f"- {escaped(line)}" for line in board["advice"])
+        yield from (f"- {_with_code(line)}" for line in board["advice"])
+
+
+def _with_code(line: str) -> str:
+    """A sentence of ours with its commands, which stand between backticks, as code."""
+    parts = re.split(r"`([^`]*)`", " ".join(line.split()))
+    return "".join(code(part) if at % 2 else _literal(part) for at, part in enumerate(parts))
 
 
 def _score(board: Board, value: float) -> str:
@@ -146,4 +153,8 @@ def code(text: str) -> str:
 
 def escaped(text: str) -> str:
     """A text that Markdown and HTML show as it is, in one line."""
-    return re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
+    return _literal(" ".join(text.split()))
+
+
+def _literal(text: str) -> str:
+    return re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", html.escape(text, quote=False))

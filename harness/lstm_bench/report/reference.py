@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from lstm_bench import suites
-from lstm_bench.analysis.board import Board
+from lstm_bench.analysis.answer import Board
 from lstm_bench.errors import BenchError
 from lstm_bench.record.disk import SCHEMA, as_json, write_whole
 from lstm_bench.record.files import Results

@@ -12,9 +12,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from lstm_bench.goal import Goal
 from lstm_bench.report.table import figure, setting
 from lstm_bench.result import Reading, RunResult
-from lstm_bench.task import Goal
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lstm_bench.analysis.board import Board, chosen, goal_of
+from lstm_bench.analysis.answer import Board, chosen, goal_of
 
 COLUMN = 21  # characters that a board needs: three stand side by side in 80
 LABELS = 13

@@ -10,7 +10,16 @@ from typing import Any
 from lstm_bench.errors import UsageError, unknown
 from lstm_bench.spec import Count, Natural, Positive, RunSpec
 
-RECORDED = {"schema", "id", "family", "goal", "facts", "workers"}  # what a study's own study.toml says besides
+# What a study says of itself in its own study.toml, besides what it asks.
+RECORDED = {"schema", "id", "family", "source", "goal", "facts", "workers"}
+    "schema",
+    "id",
+    "family",
+    "source",
+    "goal",
+    "facts",
+    "workers",
+}  # what a study's own study.toml says besides
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     RETRIES: "0",  # its own tries may make a run twice; ours look first
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",  # seconds
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",  # tries that it makes all the same wait a second, not half a minute
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_UV_AUTO_DETECT": "false",  # a model would take in the files of a project that we happen to stand in

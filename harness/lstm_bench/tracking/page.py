@@ -4,7 +4,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from lstm_bench.analysis.board import Board
+from lstm_bench.analysis.answer import Board
 from lstm_bench.record.run import RunFiles
 from lstm_bench.report.note import study_note, study_row, task_note
 from lstm_bench.result import Status
@@ -42,14 +42,14 @@ def answer(board: Board) -> dict[str, float]:
     }
 
 
-def experiment_note(store: Store, task: str) -> str:
+def experiment_note(store: Store) -> str:
     """Every study's answer in one table, from the store itself: a team's server has those of several folders."""
     found = [one.tags[ANSWER] for one in store.runs("tags.kind = 'study'") if ANSWER in one.tags]
     rows = [json.loads(text) for text in found]
-    note = task_note(task, rows)
+    note = task_note(rows)
     while len(note) > LONGEST_NOTE:
         rows = rows[len(rows) // 8 + 1 :]
-        note = f"{task_note(task, rows)}\n\nThe {len(found) - len(rows)} oldest are left out here."
+        note = f"{task_note(rows)}\n\nThe {len(found) - len(rows)} oldest are left out here."
     return note
 
 

@@ -175,7 +175,7 @@ class Sender:
             self.refused[f"{key}, its drawings and model"] = str(error)
         at = Point(len(view.curve), view.last_ms, end.metrics)
         self._store.send(run, [samples(at)], tags={**end.tags, STATE: view.state(ended)})
-        self._store.note(experiment_note(self._store, view.asked["task"]))
+        self._store.note(experiment_note(self._store))
         self._store.close(run, run_status(end.status), end.time_ms)  # last: what has ended is told
         self._known[key] = Known(run, key, running=False, tags={STATE: view.state(ended)})
         self._open.pop(key, None)

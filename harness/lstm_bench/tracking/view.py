@@ -1,12 +1,14 @@
 """What MLflow is to show of a results folder, told by its files alone. Knows nothing of MLflow's client."""
 
+import colorsys
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lstm_bench.analysis.board import best_trial, goal_asked
+from lstm_bench.analysis.answer import best_trial, goal_asked
 from lstm_bench.errors import UsageError
 from lstm_bench.record.files import Results
 from lstm_bench.record.ledger import Register
@@ -17,7 +19,6 @@ from lstm_bench.report.table import figure, setting
 from lstm_bench.result import RunResult, Status
 from lstm_bench.spec import RunSpec, Value
 from lstm_bench.suites import study_table
-from lstm_bench.task import load_task
 
 ASKED = ("seeds", "sampler", "pruner")
 MAY_GROW = ("trials", "minutes", "confirm_seeds", "confirm_top")  # which MLflow allows no parameter, but a tag
@@ -163,11 +164,11 @@ class StudyView:
         """The study itself."""
         base = RunSpec.from_dict(study_table(self.asked).run)
         tags = {"study": self.files.name, "kind": "study", **_spec_tags(base), **_place_tags(self.files.machine)}
-        family = self.asked.get("family") or family_of(base.task)
+        tags["mlflow.runColor"] = colour(study_key(self))
         params = {**_without_seed(base), **self._asked(ASKED)}
         begun = min(self._begun.values(), default=None)
-        data = _data(base, self.asked.get("facts", {}))
-        own = tags | self.budget | _family_tag(family)
+        data = _data(base, self.asked.get("facts", {}), self._of_task("source"))
+        own = tags | self.budget | _family_tag(self._of_task("family"))
         return Shown(study_key(self), self.files.name, own, params, begun_ms=begun, data=data)
 
     @property
@@ -193,16 +194,21 @@ class StudyView:
             parent, name = self.trial_key(line.number), f"seed {line.seed}"
         else:
             parent, name = study_key(self), speaking_name(spec, line.settings)
-            name = name if line.purpose == "search" else f"confirm {name} seed {line.seed}"
+            # The seed first: the UI's column ends after some 17 letters.
+            name = name if line.purpose == "search" else f"seed {line.seed} confirms {name}"
         begun = self._begun[line.key]
         if line.reused:  # its readings and its end are of then
             begun = files.machine.get("begun_ms", begun)
-        return Shown(self.key(line), name, tags, spec.flat(), parent, begun, _data_of(files, spec))
+        data = _data(spec, files.machine.get("facts", {}), self._of_task("source"))
+        return Shown(self.key(line), name, tags, spec.flat(), parent, begun, data)
+
+    def _of_task(self, name: str) -> str | None:
+        """What its task's class said of itself; an older study did not keep it."""
+        return self.asked.get(name) if "family" in self.asked else of_task(self.asked["task"], name)
 
     def _tags(self, line: RunLine) -> dict[str, str]:
-        family = self.asked.get("family") or family_of(self.asked["task"])
         place = {"study": self.files.name, "purpose": line.purpose, "trial": str(line.number)}
-        return {**place, **_family_tag(family)}
+        return {**place, **_family_tag(self._of_task("family"))}
 
     def trial_end(self, trial: Trial, status: Status) -> End:
         """How a trial with several seeds ended: the mean over them. A killed one goes on, and has no figures yet."""
@@ -218,13 +224,20 @@ def study_key(view: StudyView) -> str:
     return f"study/{view.place}"
 
 
+def colour(key: str) -> str:
+    """A study's own, as `#rrggbb`: MLflow draws all runs that have others under them in one and the same blue."""
+    hue = zlib.crc32(key.encode()) / 2**32
+    return "#" + "".join(f"{round(255 * part):02x}" for part in colorsys.hls_to_rgb(hue, 0.42, 0.65))
+
+
 def single_run(files: RunFiles) -> Shown:
     """A run outside of any study."""
     spec = files.spec
-    tags = {**run_tags(files, spec), **_family_tag(family_of(spec.task))}
+    tags = {**run_tags(files, spec), **_family_tag(of_task(spec.task, "family"))}
     begun = files.machine.get("begun_ms")
     name = f"{speaking_name(spec)} seed {spec.seed}"
-    return Shown(files.id, name, tags, spec.flat(), begun_ms=begun, data=_data_of(files, spec))
+    data = _data(spec, files.machine.get("facts", {}), of_task(spec.task, "source"))
+    return Shown(files.id, name, tags, spec.flat(), begun_ms=begun, data=data)
 
 
 def run_end(files: RunFiles, status: Status, purpose: Purpose | None = None) -> End:
@@ -273,24 +286,20 @@ def _family_tag(family: str | None) -> dict[str, str]:
     return {"family": family} if family else {}
 
 
-def family_of(task: str) -> str | None:
-    """A task's family; None where the task is not installed here: the files may be another machine's."""
+def of_task(task: str, name: str) -> str | None:
+    """What a task's class says of itself; None where it is not installed here: the files may be another machine's."""
+    from lstm_bench.task import load_task
+
     with suppress(UsageError):
-        return str(load_task(task).family)
+        return getattr(load_task(task), name, None)
     return None
 
 
-def _data_of(files: RunFiles, spec: RunSpec) -> Data | None:
-    return _data(spec, files.machine.get("facts", {}))
-
-
-def _data(spec: RunSpec, facts: Mapping[str, str]) -> Data | None:
+def _data(spec: RunSpec, facts: Mapping[str, str], source: str | None) -> Data | None:
     if "data" not in facts:
         return None
-    options, source = setting(dict(spec.options)), f"task {spec.task}"
-    with suppress(UsageError):
-        source = getattr(load_task(spec.task), "source", source)
-    return Data(f"{spec.task}: {options}" if options else spec.task, facts["data"], source)
+    options = setting({name: value for name, value in spec.options.items() if value != ""})
+    return Data(f"{spec.task}: {options}" if options else spec.task, facts["data"], source or f"task {spec.task}")
 
 
 def _without_seed(spec: RunSpec) -> dict[str, Value]:

@@ -35,6 +35,7 @@ PHRASES = {status.value: f" {status.phrase}" for status in HTTPStatus} | {
     404: " Not Found: no MLflow server is there",
 }
 LASTING = ("UNAUTHENTICATED", "PERMISSION_DENIED", "ENDPOINT_NOT_FOUND")  # codes of errors that no waiting mends
+NICE = 5  # training comes first
 TICK = 0.1  # seconds from one look at whether it answers to the next
 
 
@@ -183,8 +184,9 @@ class Writer:
         self._say(finished=self._errand.left(self._failure))
 
     @property
-    def _progress(self) -> tuple[int, int]:
-        return self._errand.progress(failing=self._failure is not None)
+    def _progress(self) -> tuple[int, int, int]:
+        """Grows while it gets on: by what the store answers, or by its own work, which drawing is."""
+        return *self._errand.progress(failing=self._failure is not None), int(time.process_time())
 
     def _say(self, **message: object) -> None:
         self._driver.send_bytes(json.dumps(message).encode())
@@ -210,6 +212,7 @@ def is_lasting(error: BaseException) -> bool:
 
 def main() -> None:
     """Write until the driver has said that this was all, or is gone."""
+    os.nice(NICE)
     descriptor, root, uri, task = sys.argv[1:]
     driver = Connection(int(descriptor))
     try:

@@ -122,6 +122,8 @@ class Asker:
     def _draw_again(self, trial: optuna.Trial) -> None:
         """Draw what an earlier start drew of a trial before it was killed: the draws that follow are those then."""
         known = self._storage.get_trial(trial._trial_id)  # noqa: SLF001  # nowhere public
+        if known.params.keys() >= self._question.space.distributions.keys():
+            return  # nothing follows; and to look at `relative_params` draws them
         undrawn = {**known.system_attrs.get("fixed_params", {}), **trial.relative_params}
         for path, distribution in known.distributions.items():
             if path not in undrawn and not distribution.single():

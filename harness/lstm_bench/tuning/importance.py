@@ -7,7 +7,7 @@ import optuna
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import create_trial
 
-from lstm_bench.analysis.board import goal_asked
+from lstm_bench.analysis.answer import goal_asked
 from lstm_bench.record.study import Trial
 from lstm_bench.spec import RunSpec
 from lstm_bench.tuning.space import Space

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from lstm_bench.errors import UsageError, unknown
+from lstm_bench.goal import Goal
 from lstm_bench.result import RunResult
-from lstm_bench.task import Goal
 
 TIMED = (
     "speed/timesteps_per_second",

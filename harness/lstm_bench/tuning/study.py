@@ -12,12 +12,13 @@ from optuna.pruners import BasePruner
 
 from lstm_bench.errors import UsageError
 from lstm_bench.execute import resolve, spec_of
+from lstm_bench.goal import Goal
 from lstm_bench.record.disk import SCHEMA
 from lstm_bench.record.files import Results
 from lstm_bench.record.study import Purpose, StudyFiles
 from lstm_bench.spec import RunSpec, Value, checked
 from lstm_bench.suites import Budget, Strategy, StudyTable
-from lstm_bench.task import Goal, Task
+from lstm_bench.task import Task
 from lstm_bench.tuning.measures import check_objectives
 from lstm_bench.tuning.methods import Method, make_pruner, refuse
 from lstm_bench.tuning.ranges import longest
@@ -36,6 +37,7 @@ MAY_CHANGE = {
     "schema",
     "id",
     "family",
+    "source",
 }
 
 
@@ -149,6 +151,7 @@ class Question:
             **asdict(self.strategy),
             "workers": self.workers,
             "family": self.task.family,
+            "source": getattr(self.task, "source", None),
             **self.base.to_dict(),
             "search": dict(self.given),
             "confirm": dict(self.confirm),

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from lstm_bench.analysis.board import goal_asked, make_board
+from lstm_bench.analysis.answer import goal_asked
+from lstm_bench.analysis.board import make_board
 from lstm_bench.record.files import Results
 from lstm_bench.record.study import StudyFiles, trials_of
 from lstm_bench.report.figures.curves import By

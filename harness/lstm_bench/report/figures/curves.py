@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from lstm_bench.analysis.board import Board, chosen
+from lstm_bench.analysis.answer import Board, chosen
 from lstm_bench.analysis.interval import mean_interval
 from lstm_bench.record.files import Results
 from lstm_bench.record.study import RunLine, confirming

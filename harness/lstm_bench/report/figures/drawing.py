@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from lstm_bench.task import Goal
+from lstm_bench.goal import Goal
 
 # Okabe and Ito's colours (2008), which the colour-blind tell apart, without those that are faint on white.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")

@@ -9,7 +9,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
-from lstm_bench.analysis.board import Board, goal_of
+from lstm_bench.analysis.answer import Board, goal_of
 from lstm_bench.record.files import Results
 from lstm_bench.record.study import RunLine
 from lstm_bench.report.figures.curves import Bundle, By, Curve, bundles_of, curves_of

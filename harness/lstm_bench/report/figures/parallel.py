@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.ticker import LogLocator, MaxNLocator
 
+from lstm_bench.goal import Goal
 from lstm_bench.record.study import Trial
 from lstm_bench.report.figures.drawing import (
     INK,
@@ -24,7 +25,6 @@ from lstm_bench.report.figures.drawing import (
 )
 from lstm_bench.report.table import figure as digits
 from lstm_bench.report.table import setting
-from lstm_bench.task import Goal
 
 MOST_LINES = 500  # the best: beyond, a line can no longer be followed
 UNSET = -0.12  # the height of a parameter that a trial did not have

@@ -8,6 +8,7 @@ from typing import Literal
 from matplotlib.axes import Axes
 
 from lstm_bench.analysis.front import Point, maximizes, undominated
+from lstm_bench.goal import Goal
 from lstm_bench.record.files import Results
 from lstm_bench.record.study import Trial
 from lstm_bench.report.figures.drawing import (
@@ -24,7 +25,6 @@ from lstm_bench.report.figures.drawing import (
     styled,
 )
 from lstm_bench.report.table import figure as digits
-from lstm_bench.task import Goal
 
 MOST_LABELS = 15
 
