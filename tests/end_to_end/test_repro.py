@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 from shell import call
 
 from lstm_bench.record.files import Results

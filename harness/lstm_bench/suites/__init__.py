@@ -12,14 +12,6 @@ from lstm_bench.spec import Count, Natural, Positive, RunSpec
 
 # What a study says of itself in its own study.toml, besides what it asks.
 RECORDED = {"schema", "id", "family", "source", "goal", "facts", "workers"}
-    "schema",
-    "id",
-    "family",
-    "source",
-    "goal",
-    "facts",
-    "workers",
-}  # what a study's own study.toml says besides
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
