@@ -1,0 +1,93 @@
+"""What tracking costs, and how far it goes. `make microbench`; figures, no assertions on time."""
+
+import io
+import os
+import statistics
+import time
+from pathlib import Path
+
+import pytest
+from made import make_study
+from pytest_benchmark.fixture import BenchmarkFixture
+from rich.console import Console
+
+from lstm_bench.bench import run_study
+from lstm_bench.desk import Desk
+from lstm_bench.pool import Event, Heard
+from lstm_bench.record.files import Results
+from lstm_bench.record.run import RunFiles, new_run_id
+from lstm_bench.record.syncing import Syncing
+from lstm_bench.result import Reading, Status
+from lstm_bench.spec import RunSpec
+from lstm_bench.suites import StudyTable
+from lstm_bench.tracking.sync import sync
+from lstm_bench.tuning.study import Question
+
+READINGS = 2000
+
+
+def test_a_store_made_anew_from_1000_runs(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
+    """`lstm-bench sync --rebuild` of 1,000 runs x 200 readings x 10 metrics, with as many processes as cores."""
+    results, cores = Results(tmp_path / "results"), len(os.sched_getaffinity(0))
+    make_study(results, "large", trials=1000, readings=200, metrics=10, ends=[Status.FINISHED])
+    said = benchmark.pedantic(lambda: list(sync(results, rebuild=True, workers=cores)), rounds=1)
+    assert said[-1] == "large: 1000 of 1000 runs sent"
+    benchmark.extra_info |= {
+        "runs": 1000,
+        "points": 1000 * 200 * 10,
+        "processes": cores,
+        "store_mib": results.mlflow_db.stat().st_size / 2**20,
+    }
+
+
+def test_what_a_reading_costs_its_run(benchmark: BenchmarkFixture, results: Results) -> None:
+    """Milliseconds of the run's own time to append a reading of ten metrics and see to it that it comes to the disk."""
+    files = RunFiles(results.run(new_run_id("toy")).path)
+    files.begin(RunSpec(task="adding"), {})
+    syncing = Syncing(files.sync)
+    metrics = {f"room/metric_{number}": 0.1 * number for number in range(10)}
+    milliseconds: list[float] = []
+
+    def log_all() -> None:
+        for step in range(READINGS):
+            since = time.perf_counter()
+            files.log(Reading(step, step, step, float(step), step, metrics))
+            syncing.due()
+            milliseconds.append(1e3 * (time.perf_counter() - since))
+
+    benchmark.pedantic(log_all, rounds=1)
+    assert len(files.readings) == READINGS
+    hundredths = statistics.quantiles(milliseconds, n=100)
+    benchmark.extra_info |= {
+        "median_ms": hundredths[49],
+        "ms_of_99_in_100": hundredths[98],
+        "max_ms": max(milliseconds),
+    }
+
+
+def test_what_a_reading_costs_the_driver(
+    benchmark: BenchmarkFixture, results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Milliseconds of the driver's processor time a reading: hearing it, Optuna's report, the median pruner, the screen.
+
+    One trial of 1,000 readings on one worker, so the pruner has no other to look at. MLflow is another process's.
+    """
+    question = Question.of(
+        StudyTable({"task": "toy:Toy"}, {"trials": 1, "confirm_seeds": 1}),
+        {"train.steps": READINGS // 2, "train.eval_every": 1},
+    )
+    heard: list[float] = []
+    take = Desk.take
+
+    def counted(desk: Desk, event: Event) -> None:
+        take(desk, event)
+        if isinstance(event, Heard):
+            heard.append(time.process_time())
+
+    monkeypatch.setattr(Desk, "take", counted)
+    screen = Console(file=io.StringIO(), width=100)
+    benchmark.pedantic(
+        lambda: run_study(question, name="s", stem="s", results=results, workers=1, console=screen), rounds=1
+    )
+    readings = heard[: READINGS // 2]
+    benchmark.extra_info["ms_a_reading"] = 1e3 * (readings[-1] - readings[0]) / (len(readings) - 1)
