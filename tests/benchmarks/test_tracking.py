@@ -68,7 +68,7 @@ def test_what_a_reading_costs_its_run(benchmark: BenchmarkFixture, results: Resu
 def test_what_a_reading_costs_the_driver(
     benchmark: BenchmarkFixture, results: Results, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Milliseconds of the driver's processor time a reading: hearing it, Optuna's report, the median pruner, the screen.
+    """Milliseconds of the driver's processor time a reading: hearing it, Optuna's report, the pruner, the screen.
 
     One trial of 1,000 readings on one worker, so the pruner has no other to look at. MLflow is another process's.
     """

@@ -158,6 +158,7 @@ def test_the_model_of_a_study_is_had_from_the_server(client: MlflowClient, healt
     np.testing.assert_allclose(np.load(healthy / "y.npy"), expected.detach().numpy(), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_two_folders_with_studies_of_one_name_do_not_mix(
     tmp_path: Path, client: MlflowClient, server: MlflowServer, healthy: Path
 ) -> None:
@@ -174,7 +175,7 @@ def test_two_folders_with_studies_of_one_name_do_not_mix(
 
 @pytest.mark.parametrize(
     ("mode", "reason"),
-    [("hang", "timed out"), pytest.param("refuse", "Connection refused", marks=pytest.mark.slow)],
+    [("refuse", "Connection refused"), pytest.param("hang", "timed out", marks=pytest.mark.slow)],
 )
 def test_a_server_that_never_answers_is_waited_for_by_nobody_and_gets_all_later(
     tmp_path: Path, client: MlflowClient, door: Faulty, healthy: Path, mode: str, reason: str
@@ -290,6 +291,7 @@ def test_a_server_that_stands_still_and_goes_on_doubles_nothing(
     assert_all_is_there(client, tmp_path, said, healthy_long)
 
 
+@pytest.mark.slow
 def test_a_server_that_never_takes_files_is_given_up(
     tmp_path: Path, client: MlflowClient, door: Faulty, healthy: Path
 ) -> None:

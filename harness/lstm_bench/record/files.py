@@ -79,12 +79,16 @@ def checked_uri(uri: str) -> str:
     Raises:
         UsageError: it is none, or it holds a secret: addresses are shown, and command lines recorded.
     """
-    parts = urlsplit(uri)
-    if parts.username or parts.password:
+    if "@" in uri or "?" in uri:
         raise UsageError(
             "--tracking-uri: a name or password has no place in it: set MLFLOW_TRACKING_USERNAME and "
             "MLFLOW_TRACKING_PASSWORD, which MLflow reads"
         )
-    if parts.scheme not in ("http", "https") or not parts.netloc:
+    try:
+        parts = urlsplit(uri)
+        usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port >= 0)
+    except ValueError:  # a port that is no number, a bracket that is not closed
+        usable = False
+    if not usable:
         raise UsageError(f"--tracking-uri {uri}: expected an MLflow server, such as http://host:5000")
     return uri.rstrip("/")
