@@ -63,6 +63,7 @@ def test_known_runs_are_reused_and_said_to_be_unless_forced(folder: Path) -> Non
     assert "reused" not in forced.stdout
 
 
+@pytest.mark.slow
 def test_minutes_stop_a_study_after_one_evaluation_and_more_of_them_go_on(folder: Path) -> None:
     slow = ["--set", "options.fault=slow", "--set", "options.at=0", "--set", "train.steps=200", "--name", "minutes"]
     assert search(folder, "--minutes", "0.1", *slow).returncode == 4  # no trial was complete

@@ -155,15 +155,15 @@ def test_the_peak_of_private_memory_is_kept_after_it_is_given_back(interval: flo
     before = private_mib()
     assert before is not None
     with ResourceMeter(CPU, interval=interval) as meter:
-        block = np.ones(int(64 * MIB), dtype=np.uint8)
+        block = np.ones(int(256 * MIB), dtype=np.uint8)
         if interval < 1:
-            for _ in patience(lambda: (meter._private.peak or 0) > before + 60):
+            for _ in patience(lambda: (meter._private.peak or 0) > before + 200):
                 pass
             del block
     block = np.ones(1)
-    assert (private_mib() or 0) < before + 30
-    assert meter.metrics()["memory/peak_private_mib"] > before + 60
-    assert meter.metrics()["memory/peak_rss_mib"] > before + 60
+    assert (private_mib() or 0) < before + 100
+    assert meter.metrics()["memory/peak_private_mib"] > before + 200
+    assert meter.metrics()["memory/peak_rss_mib"] > before + 200
     assert len(block) == 1
 
 
