@@ -1,6 +1,6 @@
 # Everything a person types. `make bench` on a fresh machine makes .venv, installs, and runs the benchmark.
 .DEFAULT_GOAL := help
-.PHONY: help dev bench ui dashboard test test-slow lint format microbench reference clean
+.PHONY: help dev bench ui dashboard test test-slow lint format microbench measured reference clean
 
 PYTHON ?= python3
 SUITE ?= quick
@@ -53,6 +53,10 @@ format: .venv/.dev ## let ruff mend what it can
 
 microbench: .venv/.dev ## the speeds that the README gives (pytest-benchmark)
 	$(PYTEST) tests/benchmarks
+
+measured: .venv/.dev ## take what tracking costs on this machine into results/reference/ and the README
+	$(PYTEST) tests/benchmarks/test_tracking.py --benchmark-json .venv/measured.json
+	$(BIN)/python -m lstm_bench.report.measured .venv/measured.json
 
 reference: .venv/.installed ## take the answers of SUITE into results/reference/ and the README
 	$(BIN)/python -m lstm_bench.report.reference $(SUITE)

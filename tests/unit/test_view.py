@@ -241,3 +241,17 @@ def test_a_run_is_called_what_a_person_would_call_it() -> None:
     assert speaking_name(spec) == "lstm h64 lr 3.1e-3"
     two = spec.with_values({"model.layers": 2})
     assert speaking_name(two, {"train.lr": 0.0031, "train.clip": 0.123456}).startswith("lstm h64x2 lr 3.1e-3 clip 0.12")
+
+
+def test_a_confirming_run_s_name_begins_with_its_seed_since_the_page_cuts_it_off(results: Results) -> None:
+    files = small(results, trials=1, confirm_seeds=2)
+    view = look(results, files)
+    fresh = [line for line in view.register.lines.values() if line.purpose == "confirm"]
+    names = [view.shown_run(line, results.run(line.run)).name for line in fresh]
+    assert [name.split(" lstm ")[0] for name in names] == [f"seed {line.seed} confirms" for line in fresh]
+
+
+def test_studies_have_colours_of_their_own(results: Results) -> None:
+    tags = [look(results, small(results, name)).shown().tags["mlflow.runColor"] for name in ("one", "two", "three")]
+    assert len(set(tags)) == 3
+    assert all(re.fullmatch("#[0-9a-f]{6}", tag) for tag in tags)

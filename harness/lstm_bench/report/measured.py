@@ -1,0 +1,59 @@
+"""What the benchmarks of tracking measured, as a committed reference and in the README: no figure is typed by hand.
+
+`make measured`, on a machine that does nothing else: it runs them, then this on what pytest-benchmark wrote.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lstm_bench.errors import BenchError
+from lstm_bench.meter import machine
+from lstm_bench.record.disk import SCHEMA, as_json, write_whole
+from lstm_bench.report.reference import insert
+
+COMMAND = "make measured"
+MARK = "measured"
+SAID = "says"  # in a benchmark's extra_info: what it measured, by what was asked
+REFERENCE = Path("results/reference/measured.json")
+VERSIONS = ("torch", "optuna", "mlflow")
+
+
+def rows(benchmarks: Mapping[str, Any]) -> dict[str, str]:
+    """What pytest-benchmark's JSON says for people.
+
+    Raises:
+        BenchError: nothing in it does.
+    """
+    found = {what: said for one in benchmarks["benchmarks"] for what, said in one["extra_info"].get(SAID, {}).items()}
+    if not found:
+        raise BenchError(f"no benchmark in it says anything for people: expected '{SAID}' in extra_info")
+    return found
+
+
+def rendered(reference: Mapping[str, Any]) -> str:
+    """The table, and where it was measured."""
+    where = reference["machine"]
+    versions = ", ".join(f"{name} {where['versions'][name]}" for name in VERSIONS)
+    table = ["| what | measured |", "|---|---|", *(f"| {what} | {said} |" for what, said in reference["rows"].items())]
+    place = f"{where['cpu']}, {where['cores']} cores; Python {where['python']}, {versions}; commit {where['commit']}"
+    return "\n".join([*table, "", f"By `{reference['command']}` on {place}."])
+
+
+def main(path: Path) -> None:
+    """Take what was measured into results/reference/ and the README.
+
+    Raises:
+        BenchError: there is nothing for people in it.
+    """
+    reference = {"schema": SCHEMA, "command": COMMAND, "machine": machine(), "rows": rows(json.loads(path.read_text()))}
+    REFERENCE.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(REFERENCE, as_json(reference))
+    readme = Path("README.md")
+    write_whole(readme, insert(readme.read_text(), MARK, rendered(reference)))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
