@@ -6,10 +6,13 @@ import statistics
 import time
 from pathlib import Path
 
+import mlflow
 import pytest
 from made import make_study
 from pytest_benchmark.fixture import BenchmarkFixture
 from rich.console import Console
+from served import serving
+from visitor import TRIAL, Visitor, chromium, started
 
 from lstm_bench.bench import run_study
 from lstm_bench.desk import Desk
@@ -24,6 +27,7 @@ from lstm_bench.tracking.sync import sync
 from lstm_bench.tuning.study import Question
 
 READINGS = 2000
+SHOWN = 5000  # runs
 
 
 def test_a_store_made_anew_from_1000_runs(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
@@ -88,3 +92,37 @@ def test_what_a_reading_costs_the_driver(
     readings = heard[: READINGS // 2]
     spent = 1e3 * (readings[-1] - readings[0]) / (len(readings) - 1)
     benchmark.extra_info["says"] = {"a reading, for the driver": f"{spent:.2f} ms of processor time"}
+
+
+def test_the_run_table_at_5000_runs(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
+    """Seconds from an address to its first run in a new browser; and of `mlflow.search_runs` of all of them."""
+    path = chromium()
+    if not path:
+        pytest.skip("no Chromium: `apt-get install chromium`")
+    results = Results(tmp_path / "results")
+    make_study(results, "large", trials=SHOWN, readings=3, metrics=5, ends=[Status.FINISHED])
+    list(sync(results, workers=len(os.sched_getaffinity(0))))
+    mlflow.set_tracking_uri(results.mlflow_uri)
+    since = time.perf_counter()
+    frame = mlflow.search_runs(experiment_names=["toy:Toy"])
+    searched = time.perf_counter() - since
+    assert len(frame) == SHOWN + 1  # the study itself
+    stood, unfolded = [], []
+    with serving(tmp_path) as ui, started(path) as browser:
+
+        def visit() -> None:
+            visitor, since = Visitor(browser), time.perf_counter()
+            visitor.go(ui.runs("toy:Toy"))
+            visitor.run("large").wait_for()
+            stood.append(time.perf_counter() - since)
+            visitor.unfold("large")
+            visitor.run(TRIAL).wait_for()
+            unfolded.append(time.perf_counter() - since - stood[-1])
+            visitor.leave()
+
+        benchmark.pedantic(visit, rounds=5)
+    benchmark.extra_info["says"] = {
+        f"MLflow's table of a study of {SHOWN:,} runs, until it stands": f"{statistics.median(stood):.1f} s",
+        "until it is unfolded": f"{statistics.median(unfolded):.1f} s more",
+        f"`mlflow.search_runs` of {SHOWN:,} runs": f"{searched:.1f} s",
+    }

@@ -49,8 +49,7 @@ def test_code_cannot_be_left_from_within(text: str) -> None:
     assert "\n" not in shown
     if shown:
         assert shown[0] == shown[-1] == "`"
-        assert "`" not in shown[1:-1]
-        assert not re.search(r"(?<!\\)\|", shown)
+        assert shown[1:-1] == " ".join(text.split()).replace("`", "'")  # a bar, too: only a table would part there
 
 
 def test_no_text_is_no_code() -> None:

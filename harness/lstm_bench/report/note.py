@@ -9,6 +9,7 @@ from lstm_bench.analysis.answer import Board, chosen
 from lstm_bench.report.table import figure, fresh, score, searched_seeds, seeds, setting, span
 
 NAME, MADE_BY = "study", "made by"  # heads of a study's row
+BETWEEN = " | \N{NO-BREAK SPACE} "  # two cells: MLflow's page leaves no room there
 
 
 def study_note(board: Board, commands: Sequence[str] = ()) -> str:
@@ -126,7 +127,7 @@ def _front(board: Board) -> Iterator[str]:
 
 
 def _row(*cells: str) -> str:
-    return f"| {' | '.join(escaped(cell) for cell in cells)} |"
+    return f"| {BETWEEN.join(escaped(cell) for cell in cells)} |"
 
 
 def _advice(board: Board) -> Iterator[str]:
@@ -146,8 +147,8 @@ def _score(board: Board, value: float) -> str:
 
 
 def code(text: str) -> str:
-    """A text in one line as code, which Markdown shows as it is; nothing where there is none."""
-    inside = " ".join(text.split()).replace("`", "'").replace("|", "\\|")
+    """A text in one line as code, which Markdown shows as it is outside of tables; nothing where there is none."""
+    inside = " ".join(text.split()).replace("`", "'")
     return f"`{inside}`" if inside else ""
 
 
