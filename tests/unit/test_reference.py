@@ -2,11 +2,14 @@ from pathlib import Path
 
 import pytest
 
+from lstm_bench.errors import BenchError
+from lstm_bench.report import measured
 from lstm_bench.report.note import study_note
 from lstm_bench.report.reference import insert, read, rendered
 
 ROOT = Path(__file__).parents[2]
-SUITES = sorted(path.stem for path in (ROOT / "results" / "reference").glob("*.json"))
+REFERENCES = {path.stem for path in (ROOT / "results" / "reference").glob("*.json")}
+SUITES = sorted(REFERENCES - {measured.REFERENCE.stem})
 
 
 def test_there_is_a_reference_of_the_suite_that_everybody_runs() -> None:
@@ -32,3 +35,24 @@ def test_a_note_of_a_board_of_the_first_schema_can_be_made() -> None:
     note = study_note(read("quick", ROOT / "results")[0])
     assert "0.9963 accuracy (trial 5, 1 seed)" in note
     assert "Contenders" not in note
+
+
+def test_what_was_measured_goes_between_its_marks_in_the_readme() -> None:
+    where = {
+        "cpu": "Z80",
+        "cores": 1,
+        "python": "3.11",
+        "commit": "abc",
+        "versions": dict.fromkeys(measured.VERSIONS, "1"),
+    }
+    block = measured.rendered({"command": "make measured", "machine": where, "rows": {"a reading": "1 ms"}})
+    readme = insert((ROOT / "README.md").read_text(), measured.MARK, block)
+    assert f"<!-- {measured.MARK} -->\n| what | measured |\n|---|---|\n| a reading | 1 ms |\n" in readme
+    assert "By `make measured` on Z80, 1 cores; Python 3.11, torch 1, optuna 1, mlflow 1; commit abc.\n<!-- /" in readme
+
+
+def test_what_benchmarks_say_is_taken_and_nothing_is_refused() -> None:
+    one, other = {"extra_info": {"says": {"a reading": "1 ms"}}}, {"extra_info": {"ratio": 2}}
+    assert measured.rows({"benchmarks": [one, other]}) == {"a reading": "1 ms"}
+    with pytest.raises(BenchError, match="expected 'says'"):
+        measured.rows({"benchmarks": [other]})
