@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,13 @@ def test_what_was_measured_goes_between_its_marks_in_the_readme() -> None:
     readme = insert((ROOT / "README.md").read_text(), measured.MARK, block)
     assert f"<!-- {measured.MARK} -->\n| what | measured |\n|---|---|\n| a reading | 1 ms |\n" in readme
     assert "By `make measured` on Z80, 1 cores; Python 3.11, torch 1, optuna 1, mlflow 1; commit abc.\n<!-- /" in readme
+
+
+def test_the_readme_says_what_was_measured() -> None:
+    reference = json.loads((ROOT / measured.REFERENCE).read_text())
+    readme = (ROOT / "README.md").read_text()
+    assert insert(readme, measured.MARK, measured.rendered(reference)) == readme
+    assert all(f"| {what} | {said} |" in readme for what, said in reference["rows"].items())
 
 
 def test_what_benchmarks_say_is_taken_and_nothing_is_refused() -> None:

@@ -18,6 +18,7 @@ COMMAND = "make measured"
 MARK = "measured"
 SAID = "says"  # in a benchmark's extra_info: what it measured, by what was asked
 REFERENCE = Path("results/reference/measured.json")
+OWN = ("command", "diff")  # of this process, which measured nothing
 VERSIONS = ("torch", "optuna", "mlflow")
 
 
@@ -48,7 +49,10 @@ def main(path: Path) -> None:
     Raises:
         BenchError: there is nothing for people in it.
     """
-    reference = {"schema": SCHEMA, "command": COMMAND, "machine": machine(), "rows": rows(json.loads(path.read_text()))}
+    found = json.loads(path.read_text())
+    commit = found["commit_info"]["id"][:7] + ("+" if found["commit_info"]["dirty"] else "")  # then, not now
+    where = {name: fact for name, fact in machine().items() if name not in OWN} | {"commit": commit}
+    reference = {"schema": SCHEMA, "command": COMMAND, "machine": where, "rows": rows(found)}
     REFERENCE.parent.mkdir(parents=True, exist_ok=True)
     write_whole(REFERENCE, as_json(reference))
     readme = Path("README.md")
