@@ -1,7 +1,5 @@
 """From Python: train anyone's module, run one model, search. `lstm_bench` itself exports what is here."""
 
-import os
-import sys
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,9 +14,11 @@ from lstm_bench.adapter import Adapter
 from lstm_bench.analysis.answer import Board
 from lstm_bench.bench import run_study
 from lstm_bench.errors import UsageError
-from lstm_bench.execute import spec_of
-from lstm_bench.meter import Watch, has_native_bfloat16
+from lstm_bench.execute import settled, spec_of
+from lstm_bench.meter import Watch
 from lstm_bench.once import run_once
+from lstm_bench.plugins import look_here
+from lstm_bench.pool import cores
 from lstm_bench.record.files import Results
 from lstm_bench.result import Reading, RunResult
 from lstm_bench.spec import Count, TrainSpec, Value, check_value, checked, flattened
@@ -65,8 +65,7 @@ def train(
     asked.prepare()
     place = torch.device(device)
     spec = checked(TrainSpec, {**asdict(spec or begin), **values}, "train.")
-    if spec.precision == "auto":
-        spec = replace(spec, precision="bfloat16" if has_native_bfloat16(place.type) else "float32")
+    spec = settled(spec, place.type)
     state = training.TrainState.fresh(Adapter(model, asked.signature), spec, seed=seed, device=place)
     return training.train(state, asked, spec, watch=Watch())
 
@@ -74,7 +73,7 @@ def train(
 def _task_of(task: "str | Path | Task") -> tuple[Task, TrainSpec]:
     """A task, and how a run of it begins to train."""
     if isinstance(task, str | Path):
-        _find_here()
+        look_here()
         spec, found = spec_of(table_of(task)[0].run, {})
         return found, spec.train
     if isinstance(task, type) or not hasattr(task, "batches"):
@@ -124,7 +123,7 @@ def run(
     Raises:
         BenchError: something does not exist or cannot be, or the data cannot be had.
     """
-    _find_here()
+    look_here()
     own = {} if seed is None else {"seed": seed}
     spec, _ = spec_of({"task": _reachable(task)}, {**flattened(settings or {}), **own})
     where = Results.at(results, tracking_uri)
@@ -190,8 +189,8 @@ def search(
         BenchError: something does not exist or cannot be, the data cannot be had, or no trial was complete.
         KeyboardInterrupt: after the running trials have ended as `killed`.
     """
-    _find_here()
-    at_once = _cores() if workers is None else check_value(Count, workers, "workers")
+    look_here()
+    at_once = cores() if workers is None else check_value(Count, workers, "workers")
     table, stem = table_of(
         _reachable(what),
         trials=trials,
@@ -220,12 +219,6 @@ def search(
     )
 
 
-def _find_here() -> None:
-    """Have a module of the working directory found, as the command line does, by the processes of runs too."""
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.append(here)
-
-
 def _reachable(task: str | Path) -> str | Path:
     """The task, if the process of a run can get it.
 
@@ -245,11 +238,6 @@ def _told(found: object) -> str:
     if isinstance(found, str | Path):
         return f"'{found}'"
     return f"the class {found.__name__}" if isinstance(found, type) else f"an object of {type(found).__name__}"
-
-
-def _cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _console(*, quiet: bool) -> Console:

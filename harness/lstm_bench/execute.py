@@ -18,7 +18,7 @@ from lstm_bench.errors import RecordError, UsageError, is_disk_full, unknown
 from lstm_bench.goal import Goal
 from lstm_bench.meter import ResourceMeter, Watch, has_native_bfloat16
 from lstm_bench.result import Reading, RunResult, Status, is_finite, steady_speeds
-from lstm_bench.spec import RunSpec, Value, flattened, known_paths
+from lstm_bench.spec import RunSpec, TrainSpec, Value, flattened, known_paths
 from lstm_bench.task import Signature, Task, load_task, make_task, options_of
 from lstm_bench.writing import unwritable
 
@@ -90,10 +90,14 @@ def resolve(spec: RunSpec) -> tuple[RunSpec, Task]:
     model.load_cell(spec.model.cell)
     if spec.device == "cuda" and not torch.backends.cuda.is_built():  # asks the build; a card is not touched here
         raise UsageError(f"device = 'cuda': torch {torch.__version__} is built without CUDA: install a build with it")
-    precision = spec.train.precision
-    if precision == "auto":
-        precision = "bfloat16" if has_native_bfloat16(spec.device) else "float32"
-    return replace(spec, options=options_of(task), train=replace(spec.train, precision=precision)), task
+    return replace(spec, options=options_of(task), train=settled(spec.train, spec.device)), task
+
+
+def settled(train: TrainSpec, device: str) -> TrainSpec:
+    """The same with its precision written out, which `auto` leaves to the device."""
+    if train.precision != "auto":
+        return train
+    return replace(train, precision="bfloat16" if has_native_bfloat16(device) else "float32")
 
 
 def facts(spec: RunSpec, data_digest: str) -> dict[str, str]:

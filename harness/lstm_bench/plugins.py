@@ -4,6 +4,7 @@ import importlib
 import os
 import sys
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 from lstm_bench.errors import UsageError, unknown
@@ -42,6 +43,12 @@ def _imported(kind: str, name: str, module: str, attribute: str) -> Any:
         why = (str(error).splitlines() or [type(error).__name__])[0]
         raise UsageError(f"{kind} '{name}' cannot be imported from {module}:{attribute}: {why}") from error
     return found
+
+
+def look_here() -> None:
+    """Have modules of the working directory found, last of all: a user's own `module:attr` shadows nothing."""
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)
 
 
 def found_alike() -> dict[str, str]:

@@ -4,6 +4,7 @@ import enum
 import itertools
 import math
 import statistics
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -106,3 +107,8 @@ def steady_speeds(readings: Sequence[Reading]) -> dict[str, float]:
 def is_finite(metrics: Mapping[str, float]) -> bool:
     """Whether every figure is a number: what a diverged run no longer gives."""
     return all(math.isfinite(value) for value in metrics.values())
+
+
+def now_ms() -> int:
+    """The wall clock, milliseconds since 1970."""
+    return time.time_ns() // 10**6

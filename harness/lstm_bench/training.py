@@ -3,7 +3,6 @@
 Logging, pruning, early stopping and saving are what the caller does in an ordinary `for` loop.
 """
 
-import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -16,7 +15,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from lstm_bench.meter import Watch, synchronize
 from lstm_bench.model import State, detached
-from lstm_bench.result import Reading
+from lstm_bench.result import Reading, now_ms
 from lstm_bench.spec import TrainSpec
 from lstm_bench.task import Batch, Split, Tally, Task
 
@@ -167,7 +166,7 @@ def train(state: TrainState, task: Task, spec: TrainSpec, *, watch: Watch) -> Ge
             state.sequences,
             state.timesteps,
             state.seconds,
-            time.time_ns() // 10**6,
+            now_ms(),
             metrics,
         )
         name = f"valid/{task.goal.metric}"

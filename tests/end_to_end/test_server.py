@@ -60,18 +60,18 @@ def door(server: MlflowServer) -> Iterator[Faulty]:
 @pytest.fixture(scope="module")
 def healthy(server: MlflowServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a study `s` whose server was well."""
-    folder = tmp_path_factory.mktemp("healthy")
-    done = call(folder, "--tracking-uri", server.address, *STUDY, "--name", "s")
-    assert done.returncode == 0, done.stderr
-    assert "MLflow" not in done.stdout, "there is nothing to say"
-    return folder
+    return made_in_health(server, tmp_path_factory.mktemp("healthy"), STUDY)
 
 
 @pytest.fixture(scope="module")
 def healthy_long(server: MlflowServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("long")
-    done = call(folder, "--tracking-uri", server.address, *LONG, "--name", "s")
+    return made_in_health(server, tmp_path_factory.mktemp("long"), LONG)
+
+
+def made_in_health(server: MlflowServer, folder: Path, study: list[str]) -> Path:
+    done = call(folder, "--tracking-uri", server.address, *study, "--name", "s")
     assert done.returncode == 0, done.stderr
+    assert "MLflow" not in done.stdout, "there is nothing to say"
     return folder
 
 

@@ -136,6 +136,6 @@ def test_tasks_are_listed_with_where_they_come_from(capsys: pytest.CaptureFixtur
 
 
 def test_a_zero_that_the_user_gave_is_given() -> None:
-    from lstm_bench.cli.options import given
+    from lstm_bench.suites.options import given
 
     assert given(max_failures=0, trials=None, enqueue=[], deterministic=False) == {"max_failures": 0}

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from made import BEGUN_MS, EVERY, READING_MS, make_study
 from mlflow.exceptions import MlflowException
-from pictured import differences, empty_store, picture, twice
+from pictured import differences, picture, twice
 
 from lstm_bench.record.disk import read_lines
 from lstm_bench.record.files import Results
@@ -22,8 +22,9 @@ from lstm_bench.record.study import RunLine, StudyFiles
 from lstm_bench.result import Status
 from lstm_bench.tracking import sender as sender_module
 from lstm_bench.tracking.sender import Sender
+from lstm_bench.tracking.shown import Shown
 from lstm_bench.tracking.store import RUN_KEY, Store
-from lstm_bench.tracking.view import Shown, StudyView
+from lstm_bench.tracking.view import StudyView
 
 TASK = "toy:Toy"
 FINISHED, PRUNED, CRASHED, KILLED = Status.FINISHED, Status.PRUNED, Status.CRASHED, Status.KILLED
@@ -52,11 +53,6 @@ class Faulty(Store):
         found = super()._ask(call, *args, **kwargs)
         self.after(number, call.__name__)
         return found
-
-
-@pytest.fixture(scope="session")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return empty_store(Results(tmp_path_factory.mktemp("store") / "results"))
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from made import make_study
-from pictured import empty_store, picture
+from pictured import picture
 from shell import alive, descendants, environment
 
 from lstm_bench.errors import BenchError
@@ -29,11 +29,6 @@ from lstm_bench.tracking.writer import Errand, Writer
 
 TASK = "toy:Toy"
 FINISHED, PRUNED = Status.FINISHED, Status.PRUNED
-
-
-@pytest.fixture(scope="session")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return empty_store(Results(tmp_path_factory.mktemp("store") / "results"))
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from lstm_bench.errors import BenchError
 from lstm_bench.record.files import Results
 from lstm_bench.result import Status
 from lstm_bench.tracking.sender import Sender
+from lstm_bench.tracking.shown import Shown
 from lstm_bench.tracking.store import (
     MOST,
     RefusedError,
@@ -31,7 +32,7 @@ from lstm_bench.tracking.store import (
     place_of,
     run_status,
 )
-from lstm_bench.tracking.view import Shown, StudyView
+from lstm_bench.tracking.view import StudyView
 
 TASK = "toy:Toy"
 
@@ -179,30 +180,31 @@ def test_a_task_s_artifacts_lie_in_the_artifacts_folder_whatever_it_is_called(ta
     assert kept.is_relative_to(made.artifacts.resolve())
 
 
-def test_a_store_that_was_made_in_another_folder_is_an_error_with_its_way_out(made: Results, tmp_path: Path) -> None:
-    Store(made, TASK)
-    moved = Results(tmp_path / "moved")
-    moved.root.mkdir()
-    with (
-        contextlib.closing(sqlite3.connect(made.mlflow_db)) as here,
-        contextlib.closing(sqlite3.connect(moved.mlflow_db)) as there,
-    ):
-        here.backup(there)
-    with pytest.raises(BenchError, match=r"made in another folder.*sync --rebuild"):
-        Store(moved, TASK)
-    Store(moved, "a task that it has not seen")
-
-
-def test_another_version_s_store_is_an_error_with_its_way_out(made: Results, tmp_path: Path) -> None:
-    other = Results(tmp_path / "other")
+def copied(made: Results, folder: Path) -> Results:
+    """Another results folder with the same store."""
+    other = Results(folder)
     other.root.mkdir()
     with (
         contextlib.closing(sqlite3.connect(made.mlflow_db)) as here,
         contextlib.closing(sqlite3.connect(other.mlflow_db)) as there,
     ):
         here.backup(there)
-        there.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
-        there.commit()
+    return other
+
+
+def test_a_store_that_was_made_in_another_folder_is_an_error_with_its_way_out(made: Results, tmp_path: Path) -> None:
+    Store(made, TASK)
+    moved = copied(made, tmp_path / "moved")
+    with pytest.raises(BenchError, match=r"made in another folder.*sync --rebuild"):
+        Store(moved, TASK)
+    Store(moved, "a task that it has not seen")
+
+
+def test_another_version_s_store_is_an_error_with_its_way_out(made: Results, tmp_path: Path) -> None:
+    other = copied(made, tmp_path / "other")
+    with contextlib.closing(sqlite3.connect(other.mlflow_db)) as store:
+        store.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
+        store.commit()
     with pytest.raises(BenchError, match=r"another MLflow version.*sync --rebuild"):
         connect(other)
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import tomli_w
 from made import make_study
-from pictured import differences, empty_store, picture
+from pictured import differences, picture
 from shell import call
 
 from lstm_bench.errors import BenchError, UsageError
@@ -28,11 +28,6 @@ from lstm_bench.tracking.view import StudyView
 
 TASK = "toy:Toy"
 FINISHED, CRASHED, KILLED = Status.FINISHED, Status.CRASHED, Status.KILLED
-
-
-@pytest.fixture(scope="session")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return empty_store(Results(tmp_path_factory.mktemp("store") / "results"))
 
 
 @pytest.fixture

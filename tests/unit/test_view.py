@@ -16,7 +16,8 @@ from lstm_bench.record.study import StudyFiles
 from lstm_bench.result import Status
 from lstm_bench.spec import RunSpec
 from lstm_bench.tracking.page import answer, best_confirmed, study_end
-from lstm_bench.tracking.view import StudyView, of_task, run_end, short, single_run, speaking_name, study_key
+from lstm_bench.tracking.shown import of_task, run_end, short, single_run, speaking_name
+from lstm_bench.tracking.view import StudyView, study_key
 
 FINISHED, PRUNED, CRASHED, KILLED = Status.FINISHED, Status.PRUNED, Status.CRASHED, Status.KILLED
 

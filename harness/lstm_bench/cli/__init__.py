@@ -11,6 +11,7 @@ import typer
 from lstm_bench.cli import runs, studies, tracking
 from lstm_bench.cli.options import ResultsOption, TrackingOption
 from lstm_bench.errors import BenchError, UsageError, in_one_line, unknown
+from lstm_bench.plugins import look_here
 
 app = typer.Typer(
     add_completion=False,
@@ -38,7 +39,7 @@ def root(context: typer.Context, results: ResultsOption = Path("results"), track
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; whatever goes wrong is one line and an exit code."""
-    sys.path.append(str(Path.cwd()))  # last: a user's own module:attr is found, and shadows nothing
+    look_here()
     sys.exit(_run(sys.argv[1:] if arguments is None else list(arguments)))
 
 

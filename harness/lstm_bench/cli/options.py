@@ -43,11 +43,6 @@ def settings_of(settings: list[str] | None, seed: int | None) -> "dict[str, Valu
     return parsed | ({} if seed is None else {"seed": seed})
 
 
-def given(**values: Any) -> dict[str, Any]:
-    """Those options that the user gave."""
-    return {name: value for name, value in values.items() if value is not None and value is not False and value != []}
-
-
 def results_of(context: typer.Context) -> "Results":
     """The results folder, and the MLflow server that shows it, if any."""
     from lstm_bench.record.files import Results
@@ -60,13 +55,6 @@ def console() -> "Console":
     from rich.console import Console
 
     return Console(highlight=False, markup=False)
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    import os
-
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def board_of(results: "Results", name: str) -> "dict[str, Any]":

@@ -12,8 +12,6 @@ from lstm_bench.cli.options import (
     WorkersOption,
     board_of,
     console,
-    cores,
-    given,
     results_of,
     settings_of,
     show,
@@ -36,6 +34,7 @@ def bench(
     """Run a suite: search each task, confirm the best setting on fresh seeds, print one table."""
     from lstm_bench import suites
     from lstm_bench.bench import run_study
+    from lstm_bench.pool import cores
     from lstm_bench.record.disk import file_name
     from lstm_bench.tuning.study import Question
 
@@ -75,6 +74,7 @@ def search(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done and what it costs.")] = False,
 ) -> None:
     """Run one study: search, then confirm the best settings on fresh seeds."""
+    from lstm_bench.pool import cores
     from lstm_bench.suites.options import table_of
     from lstm_bench.tuning.study import check_name
     from lstm_bench.tuning.vary import questions
@@ -162,7 +162,9 @@ def confirm(
 ) -> None:
     """Run a study's best settings again on fresh seeds, paired: what the search saw, and what holds."""
     from lstm_bench.bench import run_study
+    from lstm_bench.pool import cores
     from lstm_bench.suites import study_table
+    from lstm_bench.suites.options import given
     from lstm_bench.tuning.study import Question
 
     results, screen = results_of(context), console()
@@ -186,7 +188,7 @@ def compare(
     results, screen = results_of(context), console()
     boards = [board_of(results, name) for name in names]
     screen.print(tables(boards, screen.width, head="study"))
-    from lstm_bench.tracking.store import compare_path
+    from lstm_bench.tracking.ui import compare_path
 
     where = results.tracking_uri or f"http://127.0.0.1:{PORT}"
     when = "" if results.tracking_uri else ", while `make ui` runs"

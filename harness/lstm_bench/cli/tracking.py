@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from lstm_bench.cli.options import PORT, console, cores, results_of
+from lstm_bench.cli.options import PORT, console, results_of
 
 
 def sync(
@@ -14,6 +14,7 @@ def sync(
     ] = False,
 ) -> None:
     """Send MLflow what it lacks of the results folder."""
+    from lstm_bench.pool import cores
     from lstm_bench.tracking.sync import sync
 
     screen = console()

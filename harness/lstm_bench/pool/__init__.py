@@ -1,5 +1,6 @@
 """Where runs execute: `local` forks them from a warm server on this machine."""
 
+import os
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,3 +103,8 @@ class Pool(Protocol):
     def go_on(self, run_id: str) -> None:
         """Let a run that waits after its reading train on."""
         ...
+
+
+def cores() -> int:
+    """The cores that this process may use: how many runs at once there are where nobody says."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

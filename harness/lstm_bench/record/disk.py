@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,13 +51,20 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
     """The whole lines of a JSON lines file; torn ones are passed over. Nothing where there is no file."""
     try:
         lines = path.read_bytes().splitlines()
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return
+    yield from parsed(lines)
+
+
+def parsed(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    """What lines of JSON say; those that say no table are torn, and passed over."""
     for line in lines:
         try:
-            yield json.loads(line)
+            found = json.loads(line)
         except ValueError:
             continue
+        if isinstance(found, dict):
+            yield found
 
 
 def file_name(task: str) -> str:

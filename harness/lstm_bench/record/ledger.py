@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from lstm_bench.record.files import Results
 from lstm_bench.record.study import Key, RunLine, StudyFiles, Trial, confirming
+from lstm_bench.result import now_ms
 
 
 class Register:
@@ -75,7 +76,7 @@ class Ledger(Register):
 
     def write(self, line: RunLine) -> RunLine:
         """Put down how it stands with a run: in the file first. Returns the line with its times."""
-        line = replace(line, clock=round(self.clock, 3), time_ms=time.time_ns() // 10**6)
+        line = replace(line, clock=round(self.clock, 3), time_ms=now_ms())
         self.files.add(line)
         self.take(line)
         if line.purpose == "search" and line.trial_status and line.trial_status.counts:

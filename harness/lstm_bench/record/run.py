@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from lstm_bench.record.disk import SCHEMA, append_line, as_json, file_name, read_lines, read_whole, write_whole
 from lstm_bench.record.lock import is_held
-from lstm_bench.result import Reading, RunResult
+from lstm_bench.result import Reading, RunResult, now_ms
 from lstm_bench.spec import RunSpec, fingerprint
 from lstm_bench.writing import make_folder, writing
 
@@ -43,6 +43,11 @@ class RunFiles:
         return FileLock(self.path / "lock")
 
     @property
+    def has_begun(self) -> bool:
+        """Whether the folder has all that a run writes when it begins."""
+        return self._place.exists()
+
+    @property
     def is_alive(self) -> bool:
         """Whether its process lives."""
         return is_held(self.path / "lock")
@@ -61,6 +66,11 @@ class RunFiles:
     def signature(self) -> Path:
         """What its model was sized from; beside the weights."""
         return self.path / "signature.json"
+
+    @property
+    def _place(self) -> Path:
+        """Where it says where it runs: written last of all when it begins."""
+        return self.path / "machine.json"
 
     @property
     def _log(self) -> Path:
@@ -86,7 +96,7 @@ class RunFiles:
             FileExistsError: the folder is another run's.
             RecordError: it cannot be written to; as of every method here that writes.
         """
-        asked, place = self.path / "spec.toml", self.path / "machine.json"
+        asked, place = self.path / "spec.toml", self._place
         if asked.exists() and self.spec != spec:
             raise FileExistsError(f"{self.path} holds a run of another spec: expected the same, or a folder of its own")
         make_folder(self.path)
@@ -147,7 +157,7 @@ class RunFiles:
     @property
     def machine(self) -> dict[str, Any]:
         """Where it ran."""
-        found: dict[str, Any] = json.loads((self.path / "machine.json").read_text())
+        found: dict[str, Any] = json.loads(self._place.read_text())
         return found
 
     @property
@@ -171,8 +181,3 @@ class RunFiles:
         path = self.path / "result.json"
         found = read_whole(path)
         return None if found is None else int(found.get("ended_ms", path.stat().st_mtime_ns // 10**6))
-
-
-def now_ms() -> int:
-    """The wall clock, milliseconds since 1970."""
-    return time.time_ns() // 10**6

@@ -1,9 +1,10 @@
 """Reading on in a file that grows."""
 
-import json
 import os
 from pathlib import Path
 from typing import Any
+
+from lstm_bench.record.disk import parsed
 
 
 class Tail:
@@ -27,12 +28,4 @@ class Tail:
         except FileNotFoundError:
             return []
         self._read += len(whole) + len(newline)
-        return [found for line in whole.splitlines() if (found := _parsed(line)) is not None]
-
-
-def _parsed(line: bytes) -> dict[str, Any] | None:
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
+        return list(parsed(whole.splitlines()))

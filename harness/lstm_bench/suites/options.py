@@ -47,13 +47,14 @@ def table_of(
     strategy = {
         "sampler": dict(sampler) if isinstance(sampler, Mapping) else sampler,
         "pruner": dict(pruner) if isinstance(pruner, Mapping) else pruner,
-        "objectives": list(objectives or ()) or None,
-        "enqueue": [dict(setting) for setting in enqueue or ()] or None,
-        "deterministic": deterministic or None,
+        "objectives": list(objectives or ()),
+        "enqueue": [dict(setting) for setting in enqueue or ()],
+        "deterministic": deterministic,
     }
     stem = path.stem if from_file else file_name(str(what))
-    return table.updated(budget=_given(budget), strategy=_given(strategy)), stem
+    return table.updated(budget=given(**budget), strategy=given(**strategy)), stem
 
 
-def _given(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
+def given(**values: Any) -> dict[str, Any]:
+    """Those options that the user gave."""
+    return {name: value for name, value in values.items() if value is not None and value is not False and value != []}

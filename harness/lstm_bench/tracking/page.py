@@ -8,8 +8,9 @@ from lstm_bench.analysis.answer import Board
 from lstm_bench.record.run import RunFiles
 from lstm_bench.report.note import study_note, study_row, task_note
 from lstm_bench.result import Status
+from lstm_bench.tracking.shown import End
 from lstm_bench.tracking.store import ANSWER, Store
-from lstm_bench.tracking.view import End, StudyView
+from lstm_bench.tracking.view import StudyView
 
 STATUSES = {"finished": Status.FINISHED, "failed": Status.CRASHED, "killed": Status.KILLED}  # of a study
 LONGEST_CELL = 900  # characters: MLflow cuts a tag at 8,000, and half a row is none

@@ -1,6 +1,6 @@
 """Brings MLflow's store up to the files, call by call. Stopped anywhere, it goes on where the store says it is."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -9,15 +9,14 @@ from lstm_bench.errors import UsageError
 from lstm_bench.record.files import Results
 from lstm_bench.record.run import RunFiles
 from lstm_bench.record.study import RunLine, Trial
-from lstm_bench.record.tail import Tail
 from lstm_bench.result import RunResult, Status
+from lstm_bench.tracking.feed import Feed, growing, nothing, readings, samples
 from lstm_bench.tracking.page import experiment_note, publish, study_end
-from lstm_bench.tracking.store import RUN_KEY, STATE, Known, RefusedError, Sample, Store, run_status
-from lstm_bench.tracking.view import Data, End, Point, Shown, StudyView, run_end, single_run, study_key
+from lstm_bench.tracking.shown import Data, End, Point, Shown, run_end, single_run
+from lstm_bench.tracking.store import RUN_KEY, STATE, Known, RefusedError, Store, run_status
+from lstm_bench.tracking.view import StudyView, study_key
 
 PROGRESS = "train/loss"  # every reading has it: the last step of it in the store is how far that has come
-
-Feed = Callable[[], Sequence[Point]]  # what has come since it was last asked
 
 
 @dataclass(slots=True)
@@ -153,7 +152,7 @@ class Sender:
 
     def _study_run(self, view: StudyView, line: RunLine, status: Status | None) -> None:
         key, files = view.key(line), self._results.run(line.run)
-        if self._is_done(key, status) or not has_begun(files):
+        if self._is_done(key, status) or not files.has_begun:
             return
         end = run_end(files, status, line.purpose) if status else None
         self._bring(_Wanted(key, partial(view.shown_run, line, files), partial(readings, files), end=end))
@@ -183,14 +182,14 @@ class Sender:
     def _trial(self, view: StudyView, trial: Trial, status: Status | None) -> None:
         """Send a trial with several seeds."""
         key = view.trial_key(trial.number)
-        files = next((files for line in trial.runs if has_begun(files := self._results.run(line.run))), None)
+        files = next((files for line in trial.runs if (files := self._results.run(line.run)).has_begun), None)
         if files and not self._is_done(key, status):
             end = view.trial_end(trial, status) if status else None
             self._bring(_Wanted(key, partial(view.shown_trial, trial, files), nothing, end=end))
 
     def single(self, files: RunFiles, *, over: bool) -> None:
         """Send a run outside of any study as far as its files have come."""
-        if has_begun(files):
+        if files.has_begun:
             over = over or files.result is not None
             end = run_end(files, Status.KILLED) if over else None
             self._bring(_Wanted(files.id, partial(single_run, files), partial(readings, files), end=end))
@@ -291,40 +290,6 @@ class Sender:
     def _lacks(self, view: StudyView, line: RunLine) -> bool:
         known, files = self._known.get(view.key(line)), self._results.run(line.run)
         if known is None:
-            return has_begun(files)
+            return files.has_begun
         end = line.status or (files.result or RunResult(Status.KILLED)).status
         return known.running or known.status is not end
-
-
-def has_begun(files: RunFiles) -> bool:
-    """Whether a run's folder has all that is shown of a run when it begins."""
-    return (files.path / "machine.json").exists()
-
-
-def samples(point: Point) -> list[Sample]:
-    """A point's figures, which are stored together or not at all."""
-    return [Sample(name, value, point.step, point.time_ms) for name, value in point.metrics.items()]
-
-
-def readings(files: RunFiles) -> Feed:
-    """A run's readings as they come."""
-    tail = Tail(files.path / "readings.jsonl")
-    return lambda: [Point(line["step"], line["time_ms"], line["metrics"]) for line in tail.lines()]
-
-
-def growing(points: Sequence[Point]) -> Feed:
-    """The points of a list that grows."""
-    seen = 0
-
-    def more() -> Sequence[Point]:
-        nonlocal seen
-        found = points[seen:]
-        seen += len(found)
-        return found
-
-    return more
-
-
-def nothing() -> Feed:
-    """No points at all."""
-    return lambda: ()

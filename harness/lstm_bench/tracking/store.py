@@ -20,7 +20,7 @@ from lstm_bench.record.disk import file_name
 from lstm_bench.record.files import Results
 from lstm_bench.result import Status
 from lstm_bench.tracking import retried
-from lstm_bench.tracking.view import Data, Shown, StudyView, study_key
+from lstm_bench.tracking.shown import Data, Shown
 
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # what it tells by exceptions it tells twice
 logging.getLogger("alembic").setLevel(logging.WARNING)  # making a store is no news to a person
@@ -34,9 +34,6 @@ MOST = 900  # metrics in a call, of 1,000 things; those of one call are stored t
 LONGEST_LABEL = 250
 LONGEST_NAME, LONGEST_DIGEST = 500, 36  # of a dataset
 PAGE = 1000  # runs
-# The UI opens in another view; this is the way to the runs and their charts.
-CHARTS = "/#/experiments/{experiment}/runs?workflowType=machine_learning&compareRunsMode=CHART"
-COMPARE = "/#/compare-runs?runs=[{runs}]&experiments=[{experiments}]"
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -279,23 +276,3 @@ def connect(results: Results) -> MlflowClient:
         with contextlib.closing(sqlite3.connect(results.mlflow_db)) as store:
             store.execute("PRAGMA journal_mode=WAL")  # several studies may write: with it they wait for less
     return client
-
-
-def compare_path(results: Results, studies: Sequence[str]) -> str:
-    """The path of the UI that sets studies' own runs side by side.
-
-    Args:
-        results: the folder whose store it is.
-        studies: their names.
-    """
-    client = connect(results)
-    runs, experiments = [], []
-    for study in studies:
-        view = StudyView(results, results.study(study))
-        experiment = client.get_experiment_by_name(view.asked["task"])
-        if experiment:
-            own = f"tags.`{RUN_KEY}` = '{study_key(view)}'"
-            found = client.search_runs([experiment.experiment_id], own, max_results=1)
-            runs += [f'"{run.info.run_id}"' for run in found]
-            experiments.append(f'"{experiment.experiment_id}"')
-    return COMPARE.format(runs=",".join(runs), experiments=",".join(dict.fromkeys(experiments)))

@@ -16,10 +16,10 @@ from lstm_bench.errors import BenchError, UsageError
 from lstm_bench.record.files import Results
 from lstm_bench.record.run import RunFiles
 from lstm_bench.record.study import StudyFiles
+from lstm_bench.tracking.failure import PATIENCE, is_lasting, why
 from lstm_bench.tracking.sender import Sender
 from lstm_bench.tracking.store import Store
 from lstm_bench.tracking.view import StudyView
-from lstm_bench.tracking.writer import PATIENCE, is_lasting, why
 
 PAUSES = tuple(PATIENCE * part / 15 for part in (1, 2, 4, 8))  # seconds until a call that failed is made again
 MANY = 50  # runs that are worth starting more processes, which takes each 3 s

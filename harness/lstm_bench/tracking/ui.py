@@ -7,12 +7,17 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from lstm_bench.errors import BenchError, UsageError
 from lstm_bench.record.files import Results
-from lstm_bench.tracking.store import CHARTS, connect
+from lstm_bench.tracking.store import RUN_KEY, connect
+from lstm_bench.tracking.view import StudyView, study_key
 
+# The UI opens in another view; this is the way to the runs and their charts.
+CHARTS = "/#/experiments/{experiment}/runs?workflowType=machine_learning&compareRunsMode=CHART"
+COMPARE = "/#/compare-runs?runs=[{runs}]&experiments=[{experiments}]"
 HOST = "127.0.0.1"
 # MLflow's defaults start 16 processes and 3 GB; one worker without job execution serves a person well.
 LIGHT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
@@ -91,3 +96,23 @@ def wait_until_listening(process: "subprocess.Popen[bytes]", port: int, log: Pat
                 return
         time.sleep(0.1)
     raise BenchError(f"the MLflow server does not listen after {PATIENCE:.0f} s")
+
+
+def compare_path(results: Results, studies: Sequence[str]) -> str:
+    """The path of the UI that sets studies' own runs side by side.
+
+    Args:
+        results: the folder whose store it is.
+        studies: their names.
+    """
+    client = connect(results)
+    runs, experiments = [], []
+    for study in studies:
+        view = StudyView(results, results.study(study))
+        experiment = client.get_experiment_by_name(view.asked["task"])
+        if experiment:
+            own = f"tags.`{RUN_KEY}` = '{study_key(view)}'"
+            found = client.search_runs([experiment.experiment_id], own, max_results=1)
+            runs += [f'"{run.info.run_id}"' for run in found]
+            experiments.append(f'"{experiment.experiment_id}"')
+    return COMPARE.format(runs=",".join(runs), experiments=",".join(dict.fromkeys(experiments)))

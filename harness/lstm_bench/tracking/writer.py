@@ -9,32 +9,21 @@ the driver's end of it closes.
 import gc
 import json
 import os
-import re
 import sys
 import threading
 import time
-from http import HTTPStatus
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from lstm_bench.errors import BenchError, in_one_line
+from lstm_bench.errors import BenchError
 from lstm_bench.record.files import Results
+from lstm_bench.tracking.failure import PATIENCE, is_lasting, why
 from lstm_bench.tracking.sender import Sender
 from lstm_bench.tracking.store import Store
 from lstm_bench.tracking.view import StudyView
 
 SEND_EVERY = 2.0  # seconds between two looks at the files
 LONGEST_PAUSE = 30.0  # seconds between two tries while the store does not answer
-# Seconds without an answer after which, at the end, the rest is left unsent; the environment may say otherwise.
-PATIENCE = float(os.environ.get("LSTM_BENCH_TRACKING_SECONDS", "15"))
-LONGEST = 160  # characters of a reason
-# The status that a server answered: MLflow tells it in two ways.
-ANSWERED = re.compile(r"failed with error code (\d{3}) != 200|too many (\d{3}) error responses")
-PHRASES = {status.value: f" {status.phrase}" for status in HTTPStatus} | {
-    401: " Unauthorized: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD log in",
-    404: " Not Found: no MLflow server is there",
-}
-LASTING = ("UNAUTHENTICATED", "PERMISSION_DENIED", "ENDPOINT_NOT_FOUND")  # codes of errors that no waiting mends
 NICE = 5  # training comes first
 TICK = 0.1  # seconds from one look at whether it answers to the next
 
@@ -190,24 +179,6 @@ class Writer:
 
     def _say(self, **message: object) -> None:
         self._driver.send_bytes(json.dumps(message).encode())
-
-
-def why(error: BaseException) -> str:
-    """What went wrong, in a few words: a failed call's own reason, without the calls that it came through."""
-    root = error
-    while root.__cause__ or root.__context__:
-        root = root.__cause__ or root.__context__ or root
-    if answered := ANSWERED.search(f"{error} {root}"):
-        status = int(answered[1] or answered[2])
-        return f"HTTP {status}{PHRASES.get(status, '')}"
-    if isinstance(root, OSError) or "failed with exception" in str(error):  # a request that came to nothing
-        return in_one_line(root.args[-1] if root.args else error)[:LONGEST]
-    return in_one_line(error)[:LONGEST]
-
-
-def is_lasting(error: BaseException) -> bool:
-    """Whether it stays so: a login that the server refuses, an address where there is none."""
-    return getattr(error, "error_code", "") in LASTING
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from optuna.trial import create_trial
 from lstm_bench.analysis.answer import goal_asked
 from lstm_bench.record.study import Trial
 from lstm_bench.spec import RunSpec
+from lstm_bench.suites import study_table
 from lstm_bench.tuning.space import Space
 
 FEWEST = 8  # complete trials
@@ -57,5 +58,5 @@ def importances(asked: Mapping[str, Any], trials: Sequence[Trial]) -> dict[str, 
 
 def _space(asked: Mapping[str, Any]) -> Space:
     """What was searched. On a device that every machine has: the study's own may be missing where it is looked at."""
-    base = RunSpec.from_dict({key: asked[key] for key in RunSpec.__dataclass_fields__ if key in asked})
+    base = RunSpec.from_dict(study_table(asked).run)
     return Space.of(asked["search"], base.with_values({"device": "cpu"}))
