@@ -19,7 +19,7 @@ from lstm_bench.goal import Goal
 from lstm_bench.meter import ResourceMeter, Watch, has_native_bfloat16
 from lstm_bench.result import Reading, RunResult, Status, is_finite, steady_speeds
 from lstm_bench.spec import RunSpec, TrainSpec, Value, flattened, known_paths
-from lstm_bench.task import Signature, Task, load_task, make_task, options_of
+from lstm_bench.task import Signature, Task, load_task, make_task, options_of, told
 from lstm_bench.writing import unwritable
 
 EARLIER = 3  # readings before the last that a diverged run's reason quotes
@@ -88,6 +88,8 @@ def resolve(spec: RunSpec) -> tuple[RunSpec, Task]:
     """
     task = make_task(spec)
     model.load_cell(spec.model.cell)
+    if spec.model.bidirectional and task.family == "language":
+        raise UsageError(f"model.bidirectional = true: expected false for '{spec.task}': it would read what it predicts")
     if spec.device == "cuda" and not torch.backends.cuda.is_built():  # asks the build; a card is not touched here
         raise UsageError(f"device = 'cuda': torch {torch.__version__} is built without CUDA: install a build with it")
     return replace(spec, options=options_of(task), train=settled(spec.train, spec.device)), task
@@ -103,16 +105,27 @@ def settled(train: TrainSpec, device: str) -> TrainSpec:
 def facts(spec: RunSpec, data_digest: str) -> dict[str, str]:
     """What lies beneath a run besides its spec: digests of its data and of the code that computes, and torch.
 
-    The code is that of the trainer, the model, the losses, the cell, and of the whole package that the task's module
-    lies in: what a task computes with stands beside it.
+    The code is that of the trainer, the model, the losses, the cell, and of the whole package that the module of the
+    task lies in, of each class that it derives from and of each task that it wraps: what it computes with stands there.
     """
-    cell, task = model.load_cell(spec.model.cell), load_task(spec.task)
+    cell = model.load_cell(spec.model.cell)
     digest = hashlib.sha256()
     for module in (training, model, losses, contract, goal, inspect.getmodule(cell)):
         digest.update(inspect.getsource(module or cell).encode())
-    for path in package_files(Path(inspect.getfile(task)), in_package="." in task.__module__):
+    for path in task_files(make_task(spec)):
         digest.update(path.read_bytes())
     return {"data": data_digest, "code": digest.hexdigest()[:16], "torch": torch.__version__}
+
+
+def task_files(task: Task) -> list[Path]:
+    """The files that a task's code stands in, each once."""
+    found: dict[Path, None] = {}
+    for one in (task, *told(task, "wraps", ())):
+        for cls in type(one).__mro__:
+            if (module := inspect.getmodule(cls)) and getattr(module, "__file__", None):
+                source = Path(inspect.getfile(cls))
+                found |= dict.fromkeys(package_files(source, in_package="." in cls.__module__))
+    return list(found)
 
 
 def package_files(module: Path, *, in_package: bool) -> list[Path]:
@@ -153,6 +166,8 @@ def execute(spec: RunSpec, recorder: Recorder, verdict: Verdict = go_on, *, test
             with watch.evaluating:
                 scores = training.evaluate(state.model, task, "test", spec.seed, device, spec.train)
             metrics.update({f"test/{name}": score for name, score in scores.items()})
+            with watch.evaluating:
+                metrics.update(longer_scores(state, task, spec))
             recorder.keep(state.best_weights, task.signature)
         return ended
 
@@ -167,6 +182,16 @@ def execute(spec: RunSpec, recorder: Recorder, verdict: Verdict = go_on, *, test
     if test and status.complete:  # last, since a floor's time and memory are not the run's
         status, reason, trace = attempt(measure_floors)
     return RunResult(status, metrics, reason, trace, floors)
+
+
+def longer_scores(state: training.TrainState, task: Task, spec: RunSpec) -> dict[str, float]:
+    """What was trained, tested on longer sequences than it was trained on, where the task has such."""
+    found = {}
+    longer: Mapping[str, Task] = told(task, "longer", {})
+    for name, one in longer.items():
+        scores = training.evaluate(state.model, one, "test", spec.seed, state.device, spec.train)
+        found[f"test/{task.goal.metric}_{name}"] = scores[task.goal.metric]
+    return found
 
 
 def attempt(work: Callable[[], tuple[Status, str | None]]) -> tuple[Status, str | None, str | None]:

@@ -36,6 +36,16 @@ def bits(output: Tensor, targets: Tensor) -> Tally:
     return Tally(total.double() / math.log(2), (targets != UNSCORED).sum())
 
 
+def perplexity(output: Tensor, targets: Tensor) -> Tally:
+    """The exponential of the mean cross-entropy of the scored targets, [...] int64, under the logits, [..., C]."""
+    total = functional.cross_entropy(output.flatten(0, -2), targets.flatten(), ignore_index=UNSCORED, reduction="sum")
+    return Tally(total.double(), (targets != UNSCORED).sum(), _exponential)
+
+
+def _exponential(mean: Tensor) -> float:
+    return float(mean.exp())
+
+
 def squared_error(output: Tensor, targets: Tensor) -> Tally:
     """Squared errors of all values; both [B, C]."""
     return Tally(torch.sum((output - targets).double() ** 2), targets.numel())

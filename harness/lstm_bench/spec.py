@@ -34,7 +34,8 @@ class ModelSpec:
     cell: str = "lstm"  # a name, or module:attr
     hidden: Count = 64  # units a layer
     layers: Count = 1
-    embedding: Count = 32  # width of a token's vector; tasks of real-valued inputs have none
+    bidirectional: bool = False  # each layer reads both ways, `hidden` units each; not for language models
+    embedding: Natural = 32  # width of a token's vector, 0: one-hot; tasks of real-valued inputs have none
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # on the inputs of each layer and of the head
     forget_bias: Real = 1.0  # the forget gate's bias at the start
 

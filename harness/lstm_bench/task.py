@@ -5,9 +5,9 @@ Shape suffixes, here and everywhere: B batch, T time, F features of an input, H 
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from lstm_bench.spec import RunSpec, Value, checked
 
 Split = Literal["train", "valid", "test"]
 Family = Literal["classification", "language", "synthetic"]
+T = TypeVar("T")
 UNSCORED = -100  # a target that no loss and no tally counts
 
 
@@ -44,6 +45,16 @@ class Batch:
             return self
         lengths = None if self.lengths is None else self.lengths.to(device)
         return Batch(self.inputs.to(device), self.targets.to(device), lengths, self.carry)
+
+    def take(self, rows: slice | Tensor) -> "Batch":
+        """Some of its sequences; padding that none of them needs is left out."""
+        inputs, targets = self.inputs[rows], self.targets[rows]
+        if self.lengths is None:
+            return Batch(inputs, targets, None, self.carry)
+        lengths, steps = self.lengths[rows], self.inputs.shape[1]
+        longest = int(lengths.max()) if len(lengths) else steps
+        every_step = targets.dim() == 2 and not targets.is_floating_point()
+        return Batch(inputs[:, :longest], targets[:, :longest] if every_step else targets, lengths, self.carry)
 
     @property
     def timesteps(self) -> int:
@@ -76,26 +87,59 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """A sum and a count. Tallies of batches add up to that of the whole; means of means would not."""
+    """A sum and a count. Tallies of batches add up to that of the whole; means of means would not.
+
+    Attributes:
+        total: a sum, or a vector of sums where the score looks at several.
+        count: over what.
+        score: what the means, total / count, say; None: the mean itself. Perplexity is the exponential of one.
+    """
 
     total: Tensor
     count: Tensor | int
+    score: Callable[[Tensor], float] | None = None
 
     def __add__(self, other: "Tally") -> "Tally":
-        return Tally(self.total + other.total, self.count + other.count)
+        return Tally(self.total + other.total, self.count + other.count, self.score)
 
     @property
-    def mean(self) -> float:
-        """The sum over the count; waits for the device."""
+    def value(self) -> float:
+        """What it says; waits for the device."""
+        if self.score is not None:
+            return self.score(self.total.double() / self.count)
         return float(self.total) / float(self.count)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A score of somebody else's, read in its source.
+
+    Attributes:
+        model: what reached it.
+        score: in the task's metric.
+        source: where it stands, and how far it is the same measurement.
+    """
+
+    model: str
+    score: float
+    source: str
 
 
 class Task(Protocol):
     """A frozen dataclass: its fields are its options.
 
     Batch k is a function of (split, batch_size, seed, k), so a resumed run reads on where it was. Train never
-    ends; valid and test do. The docstring's first line and `family` are what `lstm-bench tasks --details` shows. It may
-    have a `source: ClassVar[str]`, which says where its data come from: MLflow shows it with them.
+    ends; valid and test do. `lstm_bench.families` has all of it but the data for the common kinds.
+
+    A task may say more of itself; each of these is optional (see `told`):
+        source, licence, install: strings. Where its data come from, what they may be used for, and the command that
+            brings them.
+        published: a tuple of `Published`.
+        oracle(batch): the output that the true answer would give, from the batch's inputs: it scores `goal.ceiling`.
+        longer: a mapping of names such as `2x` to the same task with longer sequences and the same signature. What
+            was trained is tested on each: one more metric, such as `test/accuracy_2x`.
+        example(): a decoded example in a line or a few, for people.
+        wraps: a tuple of the tasks that this one is made of; their code counts as its own.
     """
 
     @property
@@ -146,6 +190,11 @@ class Task(Protocol):
         They see the training split that a run with this seed sees.
         """
         ...
+
+
+def told(task: object, name: str, otherwise: T) -> T:
+    """What a task or its class says of itself under one of the optional names, or something else where it does not."""
+    return cast(T, getattr(task, name, otherwise))
 
 
 def make_task(spec: RunSpec) -> Task:

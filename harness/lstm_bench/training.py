@@ -215,7 +215,7 @@ def evaluate(
             output, recurrent = model(batch.inputs, recurrent if batch.carry else None, batch.lengths)
         for name, tally in task.tallies(output.float(), batch).items():
             tallies[name] = tallies[name] + tally if name in tallies else tally
-    return {name: tally.mean for name, tally in tallies.items()}
+    return {name: tally.value for name, tally in tallies.items()}
 
 
 def autocast(device: torch.device, spec: TrainSpec) -> torch.autocast:

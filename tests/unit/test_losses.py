@@ -83,9 +83,9 @@ def test_accuracy_by_hand() -> None:
 def test_squared_errors_by_hand() -> None:
     output, targets = torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([[1.0, 0.0], [0.0, 4.0]])
     assert total(squared_error(output, targets)) == (13, 4)
-    assert mean_squared_error(output, targets).item() == squared_error(output, targets).mean == 3.25
+    assert mean_squared_error(output, targets).item() == squared_error(output, targets).value == 3.25
 
 
 def test_a_tally_sums_more_finely_than_float32() -> None:
     many = torch.full((2**20, 1), 0.1)
-    assert squared_error(many, torch.zeros_like(many)).mean == pytest.approx(float(many[0, 0]) ** 2, rel=1e-12)
+    assert squared_error(many, torch.zeros_like(many)).value == pytest.approx(float(many[0, 0]) ** 2, rel=1e-12)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lstm_bench_tasks.language.ngram import witten_bell_bits
+from lstm_bench.families.ngram import witten_bell_bits
 
 calm = settings(deadline=None)
 texts = st.lists(st.integers(0, 3), min_size=5, max_size=40)

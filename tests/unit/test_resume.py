@@ -30,6 +30,7 @@ from toy import Toy
 from lstm_bench import checkpoint
 from lstm_bench.checkpoint import Checkpoint, load, save
 from lstm_bench.execute import Word, execute, go_on, spec_of
+from lstm_bench.families import Text
 from lstm_bench.losses import bits, cross_entropy
 from lstm_bench.pool import Job, child
 from lstm_bench.pool.child import CHECKPOINT_SECONDS, Notifying, run_child
@@ -38,9 +39,8 @@ from lstm_bench.result import Reading, RunResult, Status
 from lstm_bench.spec import RunSpec
 from lstm_bench.task import Batch, Family, Goal, Signature, Split, Tally
 from lstm_bench.training import TrainState
-from lstm_bench_tasks.language.text import Text
 
-LETTERS = Text.of("the rain in spain stays mainly in the plain, and the sun shines on the rest of it; " * 20)
+LETTERS = Text.characters("the rain in spain stays mainly in the plain, and the sun shines on the rest of it; " * 20)
 OWN = ("speed/", "memory/", "cost/", "target/seconds")  # what no two processes give alike
 CPU = torch.device("cpu")
 calm = settings(deadline=None, max_examples=20)

@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from lstm_bench.errors import UsageError
+from lstm_bench.families import Sequences
 from lstm_bench.model import SequenceModel
 from lstm_bench.spec import ModelSpec
 from lstm_bench.task import Batch, Split, Task, generator
 from lstm_bench_tasks.classification import digits
-from lstm_bench_tasks.classification.digits import Digits, Part
+from lstm_bench_tasks.classification.digits import Digits
 from lstm_bench_tasks.language import asv
 from lstm_bench_tasks.language.asv import AsvChars
-from lstm_bench_tasks.synthetic.adding import EVAL_SEQUENCES, Adding
+from lstm_bench_tasks.synthetic.adding import Adding
 
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 BATCH = 400  # three batches an epoch of digits
@@ -31,7 +32,7 @@ each_split = pytest.mark.parametrize("split", SPLITS)
 @pytest.fixture
 def reread():
     """What is patched is read anew, and forgotten afterwards."""
-    caches = (digits.read, digits.parts, asv.read)
+    caches = (digits.read, digits.split, asv.read, asv.characters)
     for cache in caches:
         cache.cache_clear()
     yield
@@ -74,7 +75,7 @@ def test_a_model_of_the_signature_can_be_trained_and_scored(task: Task) -> None:
     loss.backward()
     assert loss.dim() == 0
     assert all(p.grad is not None for p in network.parameters())
-    assert math.isfinite(task.tallies(output.detach(), batch)[task.goal.metric].mean)
+    assert math.isfinite(task.tallies(output.detach(), batch)[task.goal.metric].value)
 
 
 @each_task
@@ -105,15 +106,15 @@ def test_other_draws_are_other_numbers(one: tuple[int, str, int], other: tuple[i
     assert torch.equal(*numbers) == (one == other)
 
 
-def contents(part: Part) -> Counter[tuple[str, int]]:
-    digests = (hashlib.blake2b(image.numpy().tobytes(), digest_size=8).hexdigest() for image in part.images)
+def contents(part: Sequences) -> Counter[tuple[str, int]]:
+    digests = (hashlib.blake2b(image.numpy().tobytes(), digest_size=8).hexdigest() for image in part.inputs)
     return Counter(zip(digests, part.labels.tolist(), strict=True))
 
 
 @calm
 @given(seeds)
 def test_the_parts_of_digits_are_all_images_once(seed: int) -> None:
-    whole, parts = digits.read(), digits.parts.__wrapped__(seed)
+    whole, parts = digits.read(), digits.split.__wrapped__(seed, "rows")
     assert len(whole.labels) == 1797
     assert sum((contents(part) for part in parts.values()), Counter()) == contents(whole)
 
@@ -121,20 +122,20 @@ def test_the_parts_of_digits_are_all_images_once(seed: int) -> None:
 @calm
 @given(seeds)
 def test_each_class_of_digits_gives_each_part_its_share(seed: int) -> None:
-    parts, whole = digits.parts.__wrapped__(seed), torch.bincount(digits.read().labels)
+    parts, whole = digits.split.__wrapped__(seed, "rows"), torch.bincount(digits.read().labels)
     for split, share in {"train": 0.7, "valid": 0.15, "test": 0.15}.items():
         assert (torch.bincount(parts[split].labels) - share * whole).abs().max() <= 1
 
 
 def test_an_epoch_of_digits_shows_every_training_image_once_in_another_order() -> None:
-    train = digits.parts(3)["train"]
+    train = digits.split(3, "rows")["train"]
     per_epoch = math.ceil(len(train.labels) / BATCH)
     batches = first(Digits(), "train", 2 * per_epoch, seed=3)
     halves = batches[:per_epoch], batches[per_epoch:]
-    epochs = [Part(*map(torch.cat, zip(*tensors(some), strict=True))) for some in halves]
+    epochs = [Sequences(*map(torch.cat, zip(*tensors(some), strict=True))) for some in halves]
     assert contents(epochs[0]) == contents(epochs[1]) == contents(train)
     assert not torch.equal(epochs[0].labels, epochs[1].labels)
-    assert Digits().signature.epoch_timesteps == train.images.shape[0] * 8
+    assert Digits().signature.epoch_timesteps == train.inputs.shape[0] * 8
 
 
 @calm
@@ -149,12 +150,12 @@ def test_the_marked_sum_solves_adding(seed: int, length: int, split: Split) -> N
     assert numbers.min() >= 0
     assert numbers.max() <= 1
     oracle = numbers[marks == 1].reshape(BATCH, 2).sum(1, keepdim=True)
-    assert task.tallies(oracle, batch)["mse"].mean == 0
+    assert task.tallies(oracle, batch)["mse"].value == 0
 
 
 def test_adding_is_tested_on_as_many_sequences_as_it_says() -> None:
     for split in ("valid", "test"):
-        assert sum(len(batch.inputs) for batch in Adding().batches(split, BATCH, 0)) == EVAL_SEQUENCES
+        assert sum(len(batch.inputs) for batch in Adding().batches(split, BATCH, 0)) == Adding.eval_sequences
 
 
 def rows(batches: list[Batch]) -> set[tuple[float, ...]]:
@@ -173,19 +174,20 @@ def test_a_test_sequence_of_adding_is_never_trained_on(tested: int, trained: int
 def test_always_saying_the_mean_of_adding_scores_a_sixth(monkeypatch: pytest.MonkeyPatch) -> None:
     floor = Adding(length=10).floors(0)["constant"]
     assert floor == pytest.approx(1 / 6, abs=0.02)
-    draw = Adding._draw
-    monkeypatch.setattr(Adding, "_draw", lambda *given: Batch((b := draw(*given)).inputs, 2 * b.targets))
+    draw = Adding.draw
+    monkeypatch.setattr(Adding, "draw", lambda *given: Batch((b := draw(*given)).inputs, 2 * b.targets))
     assert Adding(length=10).floors(0)["constant"] == pytest.approx(4 * floor)
 
 
 def test_the_floors_of_digits_are_learnt_from_its_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    floors, parts = Digits().floors(0), digits.parts(0)
+    floors, parts = Digits().floors(0), digits.split(0, "rows")
     assert list(floors) == ["majority", "logistic regression"]
     assert floors["logistic regression"] > 0.9
     assert floors["majority"] == pytest.approx(0.1, abs=0.01)
 
     def give(labels: dict[Split, Tensor]) -> None:
-        monkeypatch.setattr(digits, "parts", lambda _: {s: Part(p.images, labels[s]) for s, p in parts.items()})
+        given = {s: Sequences(p.inputs, labels[s]) for s, p in parts.items()}
+        monkeypatch.setattr(digits, "split", lambda *_: given)
 
     random = torch.Generator().manual_seed(0)
     give({s: p.labels[torch.randperm(len(p.labels), generator=random)] for s, p in parts.items()})
@@ -196,9 +198,10 @@ def test_the_floors_of_digits_are_learnt_from_its_data(monkeypatch: pytest.Monke
 
 
 def test_the_text_and_its_floors_are_as_published() -> None:
-    text = asv.read()
-    assert (len(text.symbols), text.vocab) == (4_150_340, 70)
+    text = asv.characters()
+    assert (sum(map(len, text.parts.values())), text.vocab) == (4_150_340, 70)
     assert AsvChars().floors(0) == {
+        "unigram": pytest.approx(4.315, abs=0.002),
         "n-gram 0-2": pytest.approx(2.688, abs=0.002),
         "n-gram 0-5": pytest.approx(1.922, abs=0.002),
     }

@@ -6,13 +6,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lstm_bench.families import Text
 from lstm_bench.task import UNSCORED, Batch, Split
-from lstm_bench_tasks.language.text import Text
 
 calm = settings(deadline=None)
 splits = st.sampled_from(["train", "valid", "test"])
-texts = st.text("abcde", min_size=40, max_size=200).map(Text.of)  # 40: two symbols in the smallest split
+texts = st.text("abcde", min_size=40, max_size=200).map(Text.characters)  # 40: two symbols in the smallest split
 sizes, windows = st.integers(1, 7), st.integers(1, 9)
+
+
+def whole(text: Text) -> np.ndarray:
+    return np.concatenate([text.parts[split] for split in ("train", "valid", "test")])
 
 
 def epoch(text: Text, split: Split, batch_size: int, window: int) -> list[Batch]:
@@ -29,18 +33,19 @@ def equal(one: Batch, other: Batch) -> bool:
 @calm
 @given(st.text(min_size=1, max_size=200))
 def test_symbols_are_the_characters_by_code_point(written: str) -> None:
-    text, alphabet = Text.of(written), sorted(set(written))
+    text, alphabet = Text.characters(written), sorted(set(written))
     assert text.vocab == len(alphabet)
-    assert "".join(alphabet[symbol] for symbol in text.symbols) == written
+    assert "".join(alphabet[symbol] for symbol in whole(text)) == written
+    assert text.decoded(whole(text).tolist()) == written
 
 
 @calm
 @given(texts)
 def test_the_splits_are_the_text_cut_in_three(text: Text) -> None:
-    parts = [text.part(split) for split in ("train", "valid", "test")]
-    assert np.array_equal(np.concatenate(parts), text.symbols)
+    parts = [text.parts[split] for split in ("train", "valid", "test")]
+    assert sum(map(len, parts)) == len(whole(text))
     for part, share in zip(parts, (0.9, 0.05, 0.05), strict=True):
-        assert abs(len(part) - share * len(text.symbols)) <= 1
+        assert abs(len(part) - share * len(whole(text))) <= 1
 
 
 @calm
@@ -48,7 +53,7 @@ def test_the_splits_are_the_text_cut_in_three(text: Text) -> None:
 def test_every_symbol_but_the_first_is_scored_once_an_epoch(
     text: Text, split: Split, batch_size: int, window: int
 ) -> None:
-    batches, part = epoch(text, split, batch_size, window), text.part(split)
+    batches, part = epoch(text, split, batch_size, window), text.parts[split]
     inputs = torch.cat([batch.inputs for batch in batches], dim=1).flatten()
     targets = torch.cat([batch.targets for batch in batches], dim=1).flatten()
     scored = targets != UNSCORED
@@ -90,7 +95,9 @@ def test_the_others_end_after_one_epoch(text: Text, split: Split, batch_size: in
 
 @pytest.mark.parametrize("split", ["train", "valid", "test"])
 def test_a_split_worked_by_hand(split: Split) -> None:
-    text = Text(np.arange(100, dtype=np.uint8), 100)
+    symbols = np.arange(100, dtype=np.uint8)
+    pieces = zip(("train", "valid", "test"), np.split(symbols, [90, 95]), strict=True)
+    text = Text(dict(pieces), list(map(str, range(100))))
     first = {"train": 0, "valid": 90, "test": 95}[split]
     batch = next(text.batches(split, 2, 2))
     stride = {"train": 45, "valid": 2, "test": 2}[split]  # 89 targets for two readers, or 4

@@ -1,87 +1,64 @@
-"""Handwritten digits, row by row: scikit-learn's copy of UCI's test part (1,797 images of 8 x 8)."""
+"""Handwritten digits: scikit-learn's copy of UCI's test part (1,797 images of 8 x 8)."""
 
 import functools
 import hashlib
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from lstm_bench.losses import accuracy, cross_entropy
-from lstm_bench.task import Batch, Family, Goal, Signature, Split, Tally, check_digest, generator
+from lstm_bench.families import Classifies, Labelled, Sequences
+from lstm_bench.families.classification import baselines, carved, pixels
+from lstm_bench.task import Goal, Split, check_digest
 
 SHA256 = "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22"  # of digits.csv.gz
-TEST, VALID = 0.15, 0.15  # shares of the whole
-
-
-class Part(NamedTuple):
-    """One split: images [N, 8, 8] in [0, 1], labels [N]."""
-
-    images: Tensor
-    labels: Tensor
+SHARES: dict[Split, float] = {"test": 0.15, "valid": 0.15}  # of the whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Digits:
-    """An image read from top to bottom, 8 steps of 8 pixels, then named: 0 to 9.
+class Digits(Labelled, Classifies):
+    """An image of 8 x 8 read from top to bottom, then named: 0 to 9.
 
     There is no official split: train, valid and test are drawn by seed, stratified by class.
+
+    Attributes:
+        by: what a step is: a row of 8 pixels (8 steps), or a pixel (64 steps).
     """
 
-    family: ClassVar[Family] = "classification"
+    by: Literal["rows", "pixels"] = "rows"
+
     source: ClassVar[str] = "sklearn.datasets.load_digits"
+    licence: ClassVar[str] = "UCI; package BSD-3"
     goal: ClassVar[Goal] = Goal(metric="accuracy", maximize=True, chance=0.1, ceiling=1.0, target=0.97)
     defaults: ClassVar[Mapping[str, float]] = {"train.steps": 800, "train.lr": 1e-2}
-
-    @property
-    def signature(self) -> Signature:
-        """8 features, 10 classes, one answer at the end."""
-        images = len(parts(0)["train"].labels)  # as many for every seed
-        return Signature(features=8, outputs=10, every_step=False, epoch_timesteps=8 * images)
+    classes: ClassVar[int] = 10
 
     def prepare(self) -> str:
         """Read and check the images."""
         read()
         return SHA256
 
-    def batches(self, split: Split, batch_size: int, seed: int, start: int = 0) -> Iterator[Batch]:
-        """Inputs [B, 8, 8], targets [B]. Each epoch of train has its own order; its last batch may be smaller."""
-        part = parts(seed)[split]
-        per_epoch = -(-len(part.labels) // batch_size)
-        epoch, order = -1, torch.arange(len(part.labels))
-        for k in range(start, sys.maxsize if split == "train" else per_epoch):
-            if split == "train" and k // per_epoch != epoch:
-                epoch = k // per_epoch
-                order = torch.randperm(len(part.labels), generator=generator(seed, split, epoch))
-            chosen = order[k % per_epoch * batch_size :][:batch_size]
-            yield Batch(part.images[chosen], part.labels[chosen])
-
-    def loss(self, output: Tensor, batch: Batch) -> Tensor:
-        """Cross-entropy of [B, 10] logits."""
-        return cross_entropy(output, batch.targets)
-
-    def tallies(self, output: Tensor, batch: Batch) -> Mapping[str, Tally]:
-        """`accuracy`."""
-        return {"accuracy": accuracy(output, batch.targets)}
+    def parts(self, seed: int) -> Mapping[Split, Sequences]:
+        """15 % test, 15 % valid, the rest train; each class gives each its share."""
+        return split(seed, self.by)
 
     def floors(self, seed: int) -> Mapping[str, float]:
         """The most frequent class, and a logistic regression on the raw pixels, both from train."""
-        from sklearn.dummy import DummyClassifier  # noqa: PLC0415  # 0.5 s that a run without floors need not wait
-        from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+        return baselines(self.parts(seed), pixels, "logistic regression")
 
-        split = {name: (part.images.flatten(1).numpy(), part.labels.numpy()) for name, part in parts(seed).items()}
-        models = {"majority": DummyClassifier(), "logistic regression": LogisticRegression(max_iter=1000)}
-        return {name: float(m.fit(*split["train"]).score(*split["test"])) for name, m in models.items()}
+    def example(self) -> str:
+        """The first image, as a drawing."""
+        whole = read()
+        rows = ["".join(" .:*#"[min(4, int(4 * x + 0.5))] * 2 for x in row) for row in whole.inputs[0].tolist()]
+        return "\n".join([*rows, f"-> {whole.labels[0]}"])
 
 
 @functools.cache
-def read() -> Part:
+def read() -> Sequences:
     """All images and labels, as they lie in the package.
 
     Raises:
@@ -90,19 +67,13 @@ def read() -> Part:
     path = Path(str(distribution("scikit-learn").locate_file("sklearn/datasets/data/digits.csv.gz")))
     check_digest("scikit-learn's digits.csv.gz", hashlib.sha256(path.read_bytes()).hexdigest(), SHA256)
     rows = np.loadtxt(path, delimiter=",", dtype=np.float32)
-    return Part(torch.from_numpy(rows[:, :64] / 16).reshape(-1, 8, 8), torch.from_numpy(rows[:, 64].astype(np.int64)))
+    images = torch.from_numpy(rows[:, :64] / 16).reshape(-1, 8, 8)
+    return Sequences(images, torch.from_numpy(rows[:, 64].astype(np.int64)))
 
 
 @functools.lru_cache(maxsize=8)
-def parts(seed: int) -> dict[Split, Part]:
-    """The three splits of a seed. Each class gives each split its share."""
+def split(seed: int, by: str) -> dict[Split, Sequences]:
+    """The three splits of a seed."""
     whole = read()
-    chosen: dict[Split, list[Tensor]] = {"train": [], "valid": [], "test": []}
-    for label in range(10):
-        members = (whole.labels == label).nonzero().flatten()
-        members = members[torch.randperm(len(members), generator=generator(seed, "split", label))]
-        ends = [round(len(members) * TEST), round(len(members) * (TEST + VALID))]
-        for split, piece in zip(("test", "valid", "train"), members.tensor_split(ends), strict=True):
-            chosen[split].append(piece)  # type: ignore[index]  # mypy widens the names of the splits
-    indices = {split: torch.cat(pieces) for split, pieces in chosen.items()}
-    return {split: Part(whole.images[i], whole.labels[i]) for split, i in indices.items()}
+    inputs = whole.inputs if by == "rows" else whole.inputs.flatten(1)[..., None]
+    return carved(Sequences(inputs, whole.labels), SHARES, seed)

@@ -1,4 +1,4 @@
-"""Character n-grams with Witten-Bell smoothing: what counting alone achieves."""
+"""N-grams of symbols with Witten-Bell smoothing: what counting alone achieves."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +8,7 @@ Probabilities = npt.NDArray[np.float64]
 
 
 def witten_bell_bits(
-    train: npt.NDArray[np.uint8], test: npt.NDArray[np.uint8], vocab: int, orders: list[int]
+    train: npt.NDArray[np.unsignedinteger], test: npt.NDArray[np.unsignedinteger], vocab: int, orders: list[int]
 ) -> dict[int, float]:
     """Bits per symbol of `test` under n-gram models counted in `train`, for each highest order asked for.
 
@@ -38,7 +38,7 @@ def witten_bell_bits(
     return bits
 
 
-def _codes(symbols: npt.NDArray[np.uint8], vocab: int, length: int) -> Codes:
+def _codes(symbols: npt.NDArray[np.unsignedinteger], vocab: int, length: int) -> Codes:
     """One number for each run of `length` symbols, the last symbol in its lowest digit."""
     codes = np.zeros(len(symbols) - length + 1, dtype=np.int64)
     for offset in range(length):
