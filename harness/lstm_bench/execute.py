@@ -89,7 +89,9 @@ def resolve(spec: RunSpec) -> tuple[RunSpec, Task]:
     task = make_task(spec)
     model.load_cell(spec.model.cell)
     if spec.model.bidirectional and task.family == "language":
-        raise UsageError(f"model.bidirectional = true: expected false for '{spec.task}': it would read what it predicts")
+        raise UsageError(
+            f"model.bidirectional = true: expected false for '{spec.task}': it would read what it predicts"
+        )
     if spec.device == "cuda" and not torch.backends.cuda.is_built():  # asks the build; a card is not touched here
         raise UsageError(f"device = 'cuda': torch {torch.__version__} is built without CUDA: install a build with it")
     return replace(spec, options=options_of(task), train=settled(spec.train, spec.device)), task
@@ -181,7 +183,16 @@ def execute(spec: RunSpec, recorder: Recorder, verdict: Verdict = go_on, *, test
     metrics |= meter.metrics()
     if test and status.complete:  # last, since a floor's time and memory are not the run's
         status, reason, trace = attempt(measure_floors)
-    return RunResult(status, metrics, reason, trace, floors)
+    return RunResult(status, metrics, reason, trace, floors, no_better(metrics, floors, task.goal))
+
+
+def no_better(metrics: Mapping[str, float], floors: Mapping[str, float], goal: Goal) -> list[str]:
+    """The floors that a run's test score does not beat; of one that was not tested, whether `chance` is not beaten."""
+    tested, best = metrics.get(f"test/{goal.metric}"), metrics.get(f"best/{goal.metric}")
+    if tested is not None:
+        return [name for name, floor in floors.items() if not goal.better(tested, floor)]
+    beaten = best is None or goal.chance is None or goal.better(best, goal.chance)
+    return [] if beaten else ["chance"]
 
 
 def longer_scores(state: training.TrainState, task: Task, spec: RunSpec) -> dict[str, float]:

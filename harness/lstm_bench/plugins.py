@@ -18,6 +18,11 @@ def installed(group: str) -> dict[str, EntryPoint]:
     return {point.name: point for point in sorted(entry_points(group=group), key=lambda point: point.name)}
 
 
+def origin(point: EntryPoint) -> str:
+    """The package that a plugin comes from, with its version."""
+    return f"{point.dist.name} {point.dist.version}" if point.dist else "?"
+
+
 def load(group: str, name: str) -> Any:
     """The object that `name` stands for in `group`: an entry point's name, or `module:attr`.
 

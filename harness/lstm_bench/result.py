@@ -68,6 +68,8 @@ class RunResult:
         traceback: of the exception that ended it, or None.
         metrics: the run's figures; a figure that this machine cannot give is absent, never zero.
         floors: the task's trivial and classical scores on the test split, by name; measured by confirm alone.
+        at_floor: the floors that its test score is no better than; of a run that was not tested `chance`, where its
+            best valid score is no better than that of one who knows nothing.
     """
 
     status: Status
@@ -75,6 +77,7 @@ class RunResult:
     reason: str | None = None
     traceback: str | None = None
     floors: Mapping[str, float] = field(default_factory=dict)
+    at_floor: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -163,6 +163,7 @@ def _floor(name: str, found: Sequence[RunResult], test: str) -> Board:
     return {
         "score": statistics.fmean(result.floors[name] for result in found),
         "difference": asdict(mean_interval(differences)),
+        "at_floor": sum(name in result.at_floor for result in found),
     }
 
 

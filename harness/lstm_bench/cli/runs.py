@@ -1,4 +1,4 @@
-"""Commands about single runs and tasks."""
+"""Commands about single runs."""
 
 from typing import Annotated
 
@@ -42,12 +42,3 @@ def repro(
 
     if not repeat(run, results=results_of(context), console=console(), run_timeout=run_timeout):
         raise typer.Exit(NOT_EQUAL)
-
-
-def tasks() -> None:
-    """List the tasks and where they come from."""
-    from lstm_bench import plugins
-
-    for name, point in plugins.installed(plugins.TASKS).items():
-        package = f"{point.dist.name} {point.dist.version}" if point.dist else "?"
-        typer.echo(f"{name:20} {package:20} {point.value}")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lstm_bench.analysis.answer import Board, chosen
-from lstm_bench.report.table import figure, fresh, score, searched_seeds, seeds, setting, span
+from lstm_bench.report.table import at_floor, figure, fresh, score, searched_seeds, seeds, setting, span
 
 NAME, MADE_BY = "study", "made by"  # heads of a study's row
 BETWEEN = " | \N{NO-BREAK SPACE} "  # two cells: MLflow's page leaves no room there
@@ -91,6 +91,7 @@ def _confirmed(board: Board) -> Iterator[str]:
         yield (
             f"- floor, {escaped(name)}: {figure(floor['score'])}; paired difference "
             f"{floor['difference']['mean']:+.3g} {escaped(span(floor['difference'], '+.3g'))}"
+            f"{'; **at floor:** ' + at_floor(floor) if at_floor(floor) else ''}"
         )
 
 

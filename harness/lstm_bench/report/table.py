@@ -82,10 +82,18 @@ def _others(board: Board) -> str:
 def _floors(board: Board) -> str:
     if not board["confirmed"]:
         return ""
-    return "\n".join(
-        f"{name}\n{figure(floor['score'])}, {floor['difference']['mean']:+.3g}\n{span(floor['difference'], '+.3g')}"
-        for name, floor in board["confirmed"]["floors"].items()
-    )
+    lines = []
+    for name, floor in board["confirmed"]["floors"].items():
+        difference = floor["difference"]
+        lines += [name, f"{figure(floor['score'])}, {difference['mean']:+.3g}", span(difference, "+.3g")]
+        lines += [f"at floor: {at_floor(floor)}"] if at_floor(floor) else []
+    return "\n".join(lines)
+
+
+def at_floor(floor: Mapping[str, Any]) -> str:
+    """How many of a confirmed setting's runs are no better than a floor: `2 of 3 runs`; nothing where none is."""
+    count = floor.get("at_floor")
+    return f"{count} of {floor['difference']['n']} runs" if count else ""
 
 
 def _target(board: Board) -> str:

@@ -112,6 +112,7 @@ def run_end(files: RunFiles, status: Status, purpose: Purpose | None = None) -> 
     ended = files.ended_ms or max((reading.time_ms for reading in files.readings), default=0)
     kept = there if result.traceback or purpose != "search" else ()
     tags = {"status": result.status.value} | ({"reason": result.reason} if result.reason else {})
+    tags |= {"at floor": ", ".join(result.at_floor)} if result.at_floor else {}
     floors = {f"floor/{name}": score for name, score in result.floors.items()}
     figures = {**result.metrics, **floors} if result.status.counts or not purpose else {}
     return End(result.status, ended, figures, tags, kept)
