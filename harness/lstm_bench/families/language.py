@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lstm_bench.errors import UsageError
 from lstm_bench.families.ngram import witten_bell_bits
-from lstm_bench.task import UNSCORED, Batch, Family, Signature, Split, Task
+from lstm_bench.task import UNSCORED, Batch, Family, Signature, Split, Task, told
 
 SHARES: dict[Split, tuple[float, float]] = {"train": (0.0, 0.9), "valid": (0.9, 0.95), "test": (0.95, 1.0)}
 UNKNOWN = "<unk>"  # a word that train does not have, or has but once
@@ -96,6 +96,8 @@ class Text:
 class Read:
     """The next symbol of a text. The text is in `text`; mixes with `NextSymbol`.
 
+    A task may have a class variable `name`, which its errors call it by.
+
     Attributes:
         window: an option of the task: symbols from one update to the next (truncated backpropagation).
     """
@@ -118,9 +120,10 @@ class Read:
         text, digest = self.text(), hashlib.sha256()
         for split, part in text.parts.items():
             if len(part) <= self.window:
+                name = told(self, "name", type(self).__name__)
                 raise UsageError(
-                    f"the {split} part has {len(part)} symbols, expected more than options.window = {self.window}: "
-                    "take a longer text or a shorter window"
+                    f"task '{name}': the {split} part has {len(part)} symbols, expected more than "
+                    f"options.window = {self.window}: take a longer text or a shorter window"
                 )
             digest.update(part.astype("<u4").tobytes())
         digest.update("\n".join(text.alphabet).encode())

