@@ -31,6 +31,7 @@ from lstm_bench.task import UNSCORED, Batch, Split, Task, load_task, told
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 BATCH = 8  # sequences
 FIRST = 6  # batches that are looked at
+READ = 500  # batches at most that are read of a whole split
 CLOSE = 1e-5  # how near an oracle comes to the ceiling: logits are finite
 calm = settings(
     deadline=None,
@@ -134,12 +135,13 @@ class TaskSuite:
         if any(batch.carry for batch in first(task, "test", 3)):
             pytest.skip("how a text is cut into readers is part of the measurement")
         found = []
-        for size in (7, 64):
-            batches = list(islice(task.batches("test", size, 0), 300))
+        for size in (32, 128):
+            batches = list(islice(task.batches("test", size, 0), READ))
+            if len(batches) == READ:
+                pytest.skip("test is too long to be read twice here")
             tallies = [task.tallies(plain(task, batch), batch)[task.goal.metric] for batch in batches]
             found.append(sum(tallies[1:], tallies[0]).value)
-        if len(batches) < 300:
-            assert found[0] == pytest.approx(found[1], rel=1e-4, abs=1e-6)
+        assert found[0] == pytest.approx(found[1], rel=1e-4, abs=1e-6)
 
     @hypothesis_given(st.data())
     @calm

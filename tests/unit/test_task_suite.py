@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -13,8 +14,6 @@ from lstm_bench.families import Classifies, Drawn
 from lstm_bench.task import Batch, Goal, Signature, Split
 from lstm_bench.testing import TaskSuite
 
-GIVEN: dict[str, dict[str, Any]] = {}  # options whose annotation does not say what is possible
-
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "installed" in metafunc.fixturenames:
@@ -22,10 +21,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("installed", names, indirect=True, scope="class")
 
 
+@pytest.fixture(scope="module")
+def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("book") / "train.txt"
+    path.write_text("Round and round the rugged rock the ragged rascal ran; how many rs are there in that? " * 60)
+    return path
+
+
 @pytest.fixture
-def installed(request: pytest.FixtureRequest) -> None:
+def installed(request: pytest.FixtureRequest, book: Path) -> None:
+    fixed = {"window": 8, "vocabulary": 30}  # the book is short
+    given: dict[str, dict[str, Any]] = {
+        "textfile": {"path": str(book), **fixed},
+        "hub": {"dataset": str(book.parent), "config": "", "column": "text", **fixed},
+    }
     request.cls.task = request.param
-    request.cls.given = GIVEN.get(request.param, {})
+    request.cls.given = given.get(request.param, {})
 
 
 @pytest.mark.usefixtures("installed")
