@@ -48,11 +48,13 @@ class TaskSuite:
         given: values of options, or hypothesis strategies of values, where the annotation does not say what is
             possible (a path), or says too much.
         small: numbers without an upper bound are tried up to this.
+        shared: sequences of train that are known to be in test too; an official split may have some.
     """
 
     task: ClassVar[Any]
     given: ClassVar[Mapping[str, Any]] = {}
     small: ClassVar[int] = 12
+    shared: ClassVar[int] = 0
 
     def test_it_says_what_it_is(self) -> None:
         """The first line of the docstring, family and goal are what tables show."""
@@ -107,8 +109,7 @@ class TaskSuite:
         if task.signature.epoch_timesteps is None or any(batch.carry for batch in first(task, "train", 3)):
             pytest.skip("drawn afresh from apart seeds, or one text cut in pieces")
         seen = {split: set(sequences(task.batches(split, BATCH, 0), split)) for split in SPLITS}
-        assert seen["train"].isdisjoint(seen["test"])
-        assert seen["valid"].isdisjoint(seen["test"])
+        assert len((seen["train"] | seen["valid"]) & seen["test"]) == self.shared
         assert seen["train"].isdisjoint(seen["valid"])
 
     @hypothesis_given(st.data())

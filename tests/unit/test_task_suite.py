@@ -13,6 +13,7 @@ from lstm_bench import plugins
 from lstm_bench.families import Classifies, Drawn
 from lstm_bench.task import Batch, Goal, Signature, Split
 from lstm_bench.testing import TaskSuite
+from lstm_bench_tasks.classification import fashion
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -28,15 +29,31 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("recordings") / "waves.csv"
+    rows = [
+        f"{number},{step},{step % (number % 3 + 2)},{number % 7 - step},{'abc'[number % 3]}"
+        for number in range(45)
+        for step in range(4 + number % 5)
+    ]
+    path.write_text("\n".join(["series,step,height,slope,label", *rows]))
+    return path
+
+
 @pytest.fixture
-def installed(request: pytest.FixtureRequest, book: Path) -> None:
+def installed(request: pytest.FixtureRequest, book: Path, recordings: Path) -> None:
     fixed = {"window": 8, "vocabulary": 30}  # the book is short
     given: dict[str, dict[str, Any]] = {
         "textfile": {"path": str(book), **fixed},
+        "series-file": {"path": str(recordings)},
         "hub": {"dataset": str(book.parent), "config": "", "column": "text", **fixed},
     }
+    if request.param == "fashion-mnist" and not Path(fashion.PACKAGED).is_dir():
+        pytest.skip(f"{fashion.PACKAGED} is not there: {fashion.INSTALL}")
     request.cls.task = request.param
     request.cls.given = given.get(request.param, {})
+    request.cls.shared = 5 if request.param == "plaid" else 0  # in the official split
 
 
 @pytest.mark.usefixtures("installed")

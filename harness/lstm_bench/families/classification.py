@@ -1,10 +1,9 @@
 """Labelled sequences that are read once: splits, batches of like length, floors."""
 
-import functools
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -42,6 +41,14 @@ class Sequences:
         if self.inputs.dtype == torch.uint8:
             return Batch(cut.inputs.float() / 255, cut.targets, cut.lengths)
         return cut
+
+    @property
+    def mask(self) -> Tensor:
+        """Which steps are valid, [N, T] bool."""
+        steps = self.inputs.shape[1]
+        if self.lengths is None:
+            return torch.ones(len(self), steps, dtype=torch.bool)
+        return torch.arange(steps) < self.lengths[:, None]
 
     @property
     def timesteps(self) -> int:
@@ -86,7 +93,7 @@ class Labelled:
 
     def floors(self, seed: int) -> Mapping[str, float]:
         """The most frequent class, and a logistic regression on each channel's mean, deviation, ends and length."""
-        return baselines(self.parts(seed), summary, "linear on summary")
+        return baselines(self.parts(seed), linear_on_summary=summary)
 
 
 def order(part: Sequences, batch_size: int, random: torch.Generator) -> list[Tensor]:
@@ -135,7 +142,7 @@ def summary(part: Sequences) -> Tensor:
     if part.lengths is None:
         return torch.cat([values.mean(1), values.std(1, correction=0), values[:, 0], values[:, -1]], dim=1)
     count = part.lengths.clamp(min=1)
-    mask = (torch.arange(values.shape[1]) < part.lengths[:, None])[..., None]
+    mask = part.mask[..., None]
     mean = (values * mask).sum(1) / count[:, None]
     spread = ((((values - mean[:, None]) * mask) ** 2).sum(1) / count[:, None]).sqrt()
     last = values[torch.arange(len(values)), part.lengths - 1]
@@ -147,18 +154,31 @@ def pixels(part: Sequences) -> Tensor:
     return part.batch(slice(None)).inputs.flatten(1)
 
 
-def baselines(parts: Mapping[Split, Sequences], features: Callable[[Sequences], Tensor], name: str) -> dict[str, float]:
-    """Test accuracy of the most frequent class and of a logistic regression on features, both learnt from train."""
+def baselines(parts: Mapping[Split, Sequences], **features: Callable[[Sequences], Tensor]) -> dict[str, float]:
+    """Test accuracy of the most frequent class and of logistic regressions, learnt from train; weakest first.
+
+    Args:
+        parts: train and test at least.
+        features: of which a regression is made, by its name, such as `linear_on_summary=summary`.
+    """
     # 0.5 s that a run without floors need not wait
     from sklearn.dummy import DummyClassifier  # noqa: PLC0415
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
     from sklearn.pipeline import make_pipeline  # noqa: PLC0415
     from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415
 
-    split = {key: (features(parts[key]).numpy(), parts[key].labels.numpy()) for key in ("train", "test")}
-    linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    models = {"majority": DummyClassifier(), name: linear}
-    return {key: float(model.fit(*split["train"]).score(*split["test"])) for key, model in models.items()}
+    labels = {key: parts[key].labels.numpy() for key in ("train", "test")}
 
+    def accuracy_of(model: Any, seen: Callable[[Sequences], Tensor]) -> float:
+        model.fit(seen(parts["train"]).numpy(), labels["train"])
+        return float(model.score(seen(parts["test"]).numpy(), labels["test"]))
 
-cached = functools.lru_cache(maxsize=8)  # for `parts`: a run asks for one seed, a server for a few
+    found = {"majority": accuracy_of(DummyClassifier(), summary)}
+    with threadpool_limits(
+        torch.get_num_threads()
+    ):  # else each of several runs takes all cores, a hundred times slower
+        for name, seen in features.items():
+            linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+            found[name.replace("_", " ")] = accuracy_of(linear, seen)
+    return dict(sorted(found.items(), key=lambda floor: floor[1]))

@@ -51,7 +51,7 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
     """The whole lines of a JSON lines file; torn ones are passed over. Nothing where there is no file."""
     try:
         lines = path.read_bytes().splitlines()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     yield from parsed(lines)
 

@@ -48,7 +48,7 @@ class Digits(Labelled, Classifies):
 
     def floors(self, seed: int) -> Mapping[str, float]:
         """The most frequent class, and a logistic regression on the raw pixels, both from train."""
-        return baselines(self.parts(seed), pixels, "logistic regression")
+        return baselines(self.parts(seed), logistic_regression=pixels)
 
     def example(self) -> str:
         """The first image, as a drawing."""
