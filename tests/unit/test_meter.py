@@ -1,4 +1,5 @@
 import mmap
+import subprocess
 import sys
 import threading
 import time
