@@ -8,6 +8,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import optuna
+import pytest
 from mlflow import MlflowClient
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
@@ -65,6 +66,7 @@ def test_a_study_without_a_complete_trial_says_so(tmp_path: Path) -> None:
     assert "no trial was complete" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_name_of_another_question_is_refused_and_untouched(tmp_path: Path) -> None:
     assert call(tmp_path, "search", "toy:Toy", "--trials", "1", "--name", "mine").returncode == 0
     before = {path: path.read_bytes() for path in (tmp_path / "results" / "studies").rglob("*") if path.is_file()}

@@ -21,6 +21,8 @@ from lstm_bench.record.files import Results
 from lstm_bench.record.weights import load_model
 from lstm_bench.result import Status
 
+pytestmark = pytest.mark.slow
+
 TRIALS = 4
 RUNS = TRIALS + 1
 # Draws follow from the seed and the trial's number alone: a study has the same runs, whatever MLflow does.

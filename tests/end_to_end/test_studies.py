@@ -40,6 +40,7 @@ def test_seeds_are_runs_grouped_under_their_trial(folder: Path) -> None:
         assert run.data.metrics["best/accuracy"] == pytest.approx(trials[int(run.data.tags["trial"])].score)
 
 
+@pytest.mark.slow
 def test_a_deterministic_study_is_the_same_again(folder: Path) -> None:
     found = []
     for name in ("one", "two"):
@@ -50,6 +51,7 @@ def test_a_deterministic_study_is_the_same_again(folder: Path) -> None:
     assert found[0] == found[1]
 
 
+@pytest.mark.slow
 def test_known_runs_are_reused_and_said_to_be_unless_forced(folder: Path) -> None:
     arguments = ["--trials", "2", "--sampler", "random", "--pruner", "none", "--set", "train.batch_size=8"]
     assert search(folder, *arguments, "--name", "known").returncode == 0

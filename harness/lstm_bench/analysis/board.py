@@ -142,9 +142,15 @@ def _confirmed(winner: Contender, results: Results, goal: Goal) -> Board:
         "scores": scores,
         "score": asdict(mean_interval(scores)),
         "floors": {name: _floor(name, found, test) for name in found[0].floors},
+        "longer": {
+            name.removeprefix(f"{test}_"): asdict(mean_interval([one.metrics[name] for one in found]))
+            for name in found[0].metrics
+            if name.startswith(f"{test}_")
+        },
         "target_seconds": [result.metrics.get("target/seconds") for result in found],
         "target_sequences": [result.metrics.get("target/sequences") for result in found],
         "train_seconds": _median(found, "cost/train_seconds"),
+        "eval_seconds": _median(found, "cost/eval_seconds"),
         "timesteps_per_second": _median(found, "speed/timesteps_per_second"),
         "sequences_per_second": _median(found, "speed/sequences_per_second"),
         "memory": {

@@ -71,10 +71,10 @@ def board_of(results: "Results", name: str) -> "dict[str, Any]":
 
 def show(boards: "list[dict[str, Any]]", results: "Results", console: "Console", *, head: str = "task") -> None:
     """The answers, what they advise, and where the rest is."""
-    from lstm_bench.report.table import tables
+    from lstm_bench.report.overview import answers
 
     console.print()
-    console.print(tables(boards, console.width, head=head))
+    console.print(answers(boards, console.width, head=head))
     for board in boards:
         for line in board.get("advice", ()):
             console.print(f"{board['study']}: {line}", soft_wrap=True)

@@ -175,9 +175,7 @@ def baselines(parts: Mapping[Split, Sequences], **features: Callable[[Sequences]
         return float(model.score(seen(parts["test"]).numpy(), labels["test"]))
 
     found = {"majority": accuracy_of(DummyClassifier(), summary)}
-    with threadpool_limits(
-        torch.get_num_threads()
-    ):  # else each of several runs takes all cores, a hundred times slower
+    with threadpool_limits(1):  # more wait for each other: several runs at once took a hundred times as long
         for name, seen in features.items():
             linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
             found[name.replace("_", " ")] = accuracy_of(linear, seen)

@@ -17,7 +17,7 @@ from lstm_bench.analysis.answer import Board
 from lstm_bench.errors import BenchError
 from lstm_bench.record.disk import SCHEMA, as_json, write_whole
 from lstm_bench.record.files import Results
-from lstm_bench.report.table import tables
+from lstm_bench.report.overview import answers
 
 WIDTH = 80
 
@@ -25,7 +25,7 @@ WIDTH = 80
 def rendered(suite: str, boards: Sequence[Board]) -> str:
     """The table as plain text, with the command, machine, versions and commit that it came from."""
     screen = io.StringIO()
-    Console(file=screen, width=WIDTH, highlight=False, markup=False).print(tables(boards, WIDTH))
+    Console(file=screen, width=WIDTH, highlight=False, markup=False).print(answers(boards, WIDTH))
     table = "\n".join(line.rstrip() for line in screen.getvalue().splitlines())
     machine = boards[0]["confirmed"]["machine"]
     versions = ", ".join(f"{name} {machine['versions'][name]}" for name in ("torch", "optuna", "mlflow"))

@@ -96,6 +96,11 @@ def at_floor(floor: Mapping[str, Any]) -> str:
     return f"{count} of {floor['difference']['n']} runs" if count else ""
 
 
+def _longer(board: Board) -> str:
+    found = (board["confirmed"] or {}).get("longer", {})
+    return "\n".join(f"{name} {figure(one['mean'])}\n{span(one)}" for name, one in found.items())
+
+
 def _target(board: Board) -> str:
     goal, found = goal_of(board), board["confirmed"]
     if goal.target is None or not found:
@@ -142,6 +147,7 @@ ROWS = {
     "test, 95 % interval": _test,
     "other contenders": _others,
     "floor, paired difference": _floors,
+    "longer than trained": _longer,
     "target": _target,
     "throughput": _speed,
     "peak memory": _memory,

@@ -88,7 +88,7 @@ def suite_names() -> list[str]:
 
 
 def read_suite(name: str) -> list[StudyTable]:
-    """The studies of a built-in suite, or of a file that has `[[study]]` tables.
+    """The studies of a built-in suite, or of a file that has `[[study]]` tables; what stands above them holds for all.
 
     Raises:
         UsageError: no such suite or file, or it is not one.
@@ -98,10 +98,11 @@ def read_suite(name: str) -> list[StudyTable]:
         if name not in suite_names():
             raise unknown("suite", name, suite_names())
         path = Path(str(files(__name__).joinpath(f"{name}.toml")))
-    studies = read_toml(path).get("study")
+    common = read_toml(path)
+    studies = common.pop("study", None)
     if not isinstance(studies, list) or not studies:
         raise UsageError(f"{path}: expected [[study]] tables; a file of one study is run by `lstm-bench search`")
-    return [_study(study, path) for study in studies]
+    return [_study(common | study if isinstance(study, dict) else study, path) for study in studies]
 
 
 def read_study(path: Path) -> StudyTable:

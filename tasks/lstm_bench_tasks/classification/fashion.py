@@ -101,8 +101,8 @@ def read(folder: str) -> tuple[Sequences, Sequences]:
     images, labels = "images-idx3-ubyte", "labels-idx1-ubyte"
     found = []
     for part in ("train", "t10k"):
-        pictures = idx(folder, f"{part}-{images}")
-        found.append(Sequences(torch.from_numpy(pictures), torch.from_numpy(idx(folder, f"{part}-{labels}")).long()))
+        pictures, named = idx(folder, f"{part}-{images}"), idx(folder, f"{part}-{labels}").astype(np.int64)
+        found.append(Sequences(torch.from_numpy(pictures), torch.from_numpy(named)))
     train, test = found
     return train, test
 

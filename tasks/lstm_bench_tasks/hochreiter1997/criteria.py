@@ -135,11 +135,6 @@ class Judged(Drawn):
             "mse": Tally(squares, errors.numel()),
         }
 
-    @property
-    def longer(self) -> Mapping[str, Task]:
-        """The same task with sequences twice as long."""
-        return {"2x": self._longer(2)}
-
     def floors(self, seed: int) -> Mapping[str, float]:
         """The best constant by the criterion on training sequences: the mean of the answers, or one of them."""
         task = cast(Task, self)

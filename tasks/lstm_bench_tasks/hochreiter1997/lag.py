@@ -1,7 +1,7 @@
 """Experiment 2: long time lags, without noise and among many distractors."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -101,8 +101,8 @@ class H97Lag(Judged):
 
     @property
     def longer(self) -> Mapping[str, Task]:
-        """2c with q doubled; a longer lag in 2a and 2b would need symbols that no training showed."""
-        return {"2x": replace(self, q=2 * self.q)} if self.experiment == "2c" else {}
+        """2c with 2 q and 4 q; a longer lag in 2a and 2b would need symbols that no training showed."""
+        return super(H97Lag, self).longer if self.experiment == "2c" else {}
 
     def draw(self, count: int, random: torch.Generator) -> Batch:
         """Inputs [B, T] tokens; x and y are the first two. Targets [B, T] the next tokens, or [B] x or y."""

@@ -12,13 +12,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from lstm_bench.losses import cross_entropy
-from lstm_bench.task import UNSCORED, Batch, Signature, Split, Tally, generator
+from lstm_bench.task import UNSCORED, Batch, Signature, Split, Tally, Task, generator
 from lstm_bench_tasks.hochreiter1997.criteria import Criterion, Judged, evaluated_by
 
 ALPHABET = "BEPSTVX"
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 STRINGS = 256  # in each split
 AT_ONCE = 8192  # strings drawn together, of which those that are new are kept
+LONGEST = 18  # symbols at least that may be asked for: 7 % of all strings have as many
 BLOCK = 32  # training batches drawn together
 END = 7
 # Reber's automaton: from each state two equally likely branches, each a symbol and the next state.
@@ -43,7 +44,7 @@ class H97Reber(Judged):
         shortest: symbols that a string has at least: 9 is all strings, more leaves shorter ones out.
     """
 
-    shortest: Annotated[int, Field(ge=9, le=18)] = 9
+    shortest: Annotated[int, Field(ge=9, le=LONGEST)] = 9
 
     source: ClassVar[str] = "drawn from the grammar by seed; Hochreiter and Schmidhuber 1997, experiment 1"
     eval_sequences: ClassVar[int] = STRINGS
@@ -72,6 +73,11 @@ class H97Reber(Judged):
         """Seven symbols in and out, an output at each step."""
         steps = drawn(0, self.shortest)["train"].timesteps  # as many for every seed, nearly
         return Signature(vocab=len(ALPHABET), outputs=len(ALPHABET), every_step=True, epoch_timesteps=steps)
+
+    @property
+    def longer(self) -> Mapping[str, Task]:
+        """Strings of at least twice as many symbols; of four times as many the grammar makes too few."""
+        return {"2x": self._longer(2)} if 2 * self.shortest <= LONGEST else {}
 
     def batches(self, split: Split, batch_size: int, seed: int, start: int = 0) -> Iterator[Batch]:
         """Inputs and targets [B, T], the next symbols, `UNSCORED` behind the end."""

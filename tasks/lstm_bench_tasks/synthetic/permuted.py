@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from lstm_bench.errors import UsageError
@@ -86,10 +87,13 @@ class Permuted:
             UsageError: it answers at every step, or its sequences are of unequal length.
         """
         digest = self.inner.prepare()
-        if self.inner.signature.every_step:
+        with threadpool_limits(1):  # in the warm server, which is forked: a pool of threads would not come along
+            every_step = self.inner.signature.every_step
+            unequal = next(self.inner.batches("valid", 1, 0)).lengths is not None
+        if every_step:
             raise UsageError(f"task 'permuted': options.of = '{self.of}' answers at every step: "
                              "expected a task that answers once, at the end")  # fmt: skip
-        if next(self.inner.batches("valid", 1, 0)).lengths is not None:
+        if unequal:
             raise UsageError(f"task 'permuted': the sequences of options.of = '{self.of}' differ in length: "
                              "expected them equal")  # fmt: skip
         return digest
