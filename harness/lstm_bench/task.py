@@ -203,7 +203,11 @@ def make_task(spec: RunSpec) -> Task:
     Raises:
         UsageError: an unknown task or option, or an option's value of the wrong type or range.
     """
-    return cast(Task, checked(load_task(spec.task), spec.options, "options."))
+    cls = load_task(spec.task)
+    try:
+        return cast(Task, checked(cls, spec.options, "options."))
+    except UsageError as error:
+        raise UsageError(f"task '{spec.task}': {error}") from None
 
 
 def load_task(name: str) -> Any:

@@ -32,7 +32,7 @@ def test_the_list_names_every_task_and_its_package_and_imports_none(capsys, monk
 def test_a_card_says_options_example_floors_and_what_was_published(capsys) -> None:
     code, out, _ = said(capsys, "tasks", "show", "adding", "--set", "options.length=20")
     assert code == 0
-    for words in ("int >= 2, default 100: numbers in a sequence", "mse ↓", "-> 1.08", "constant (test, seed 0)"):
+    for words in ("int >= 2 and <= 10000, default 100: numbers in", "mse ↓", "-> 1.08", "constant (test, seed 0)"):
         assert words in out
     for words in ("0.164 LSTM, length 600: Bai et al. 2018", "2 values a step, 20 steps; 1 outputs at the end"):
         assert words in out

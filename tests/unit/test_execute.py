@@ -295,8 +295,11 @@ def test_a_resolved_spec_says_every_option_and_the_precision() -> None:
         ({"task": "ading"}, "unknown task 'ading'. Did you mean 'adding'?"),
         ({"task": "toy:Nothing"}, "task 'toy:Nothing' cannot be imported"),
         ({"task": TOY, "options": {"att": 3}}, "unknown key 'options.att'. Did you mean 'options.at'?"),
-        ({"task": TOY, "options": {"at": "x"}}, "options.at = 'x': expected a valid integer"),
-        ({"task": "adding", "options": {"length": 1}}, "options.length = 1: expected greater than or equal to 2"),
+        ({"task": TOY, "options": {"at": "x"}}, f"task '{TOY}': options.at = 'x': expected a valid integer"),
+        (
+            {"task": "adding", "options": {"length": 1}},
+            "task 'adding': options.length = 1: expected greater than or equal to 2",
+        ),
         ({"task": TOY, "model": {"cell": "lstn"}}, "unknown cell 'lstn'. Did you mean 'lstm'?"),
     ],
 )

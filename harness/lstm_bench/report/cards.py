@@ -157,7 +157,9 @@ def _inputs(card: Card) -> str:
 def option_texts(cls: type) -> dict[str, str]:
     """What each option of a task is: type, range, default, and what the docstring says of it."""
     hints = typing.get_type_hints(cls, include_extras=True)
-    described = _described(inspect.getdoc(cls) or "")
+    described: dict[str, str] = {}
+    for base in reversed(cls.__mro__):  # an option may be described where it is inherited from
+        described |= _described(inspect.cleandoc(base.__dict__.get("__doc__") or ""))
     texts = {}
     for option in fields(cls):
         kind = f"{_kind(hints[option.name])}, default {option.default!r}"

@@ -22,6 +22,15 @@ UCR = "results-ucr-128.csv of hfawaz/dl-4-tsc, mean of 5 runs (Fawaz et al. 2019
 UEA = "results-mts-avg-std.csv of hfawaz/dl-4-tsc (Fawaz et al. 2019)"
 ROCKET = "ROCKET's repository, mean of 10 runs (Dempster et al. 2020)"
 LSTM_FCN = "repository of LSTM-FCN, by least training loss (Karim et al. 2018)"
+DEFAULTS: Mapping[str, float | str | bool] = {
+    "train.steps": 600,
+    "train.lr": 5e-3,
+    "train.schedule": "cosine",
+    "train.eval_every": 200,
+    "model.hidden": 64,
+    "model.dropout": 0.3,
+    "model.bidirectional": True,
+}
 SHOWN = 8  # values of a series that an example shows
 
 
@@ -100,9 +109,10 @@ class JapaneseVowels(Archive):
     classes: ClassVar[int] = 9
     goal: ClassVar[Goal] = Goal(metric="accuracy", maximize=True, chance=1 / 9, ceiling=1.0, target=0.98)
     defaults: ClassVar[Mapping[str, float | str | bool]] = {
-        "train.steps": 600,
-        "train.lr": 5e-3,
-        "model.hidden": 64,
+        **DEFAULTS,
+        "train.steps": 300,
+        "train.eval_every": 100,
+        "model.hidden": 32,
     }
     published: ClassVar[tuple[Published, ...]] = (
         Published("FCN", 0.993, UEA),
@@ -119,7 +129,7 @@ class Plaid(Archive):
     The official split has 5 series of train in test as well.
     """
 
-    patch: Annotated[int, Field(ge=1, le=10_000)] = 16
+    patch: Annotated[int, Field(ge=1, le=10_000)] = 64
 
     name: ClassVar[str] = "plaid"
     folder: ClassVar[str] = "PLAID"
@@ -130,9 +140,11 @@ class Plaid(Archive):
     classes: ClassVar[int] = 11
     goal: ClassVar[Goal] = Goal(metric="accuracy", maximize=True, chance=0.16, ceiling=1.0, target=0.6)
     defaults: ClassVar[Mapping[str, float | str | bool]] = {
-        "train.steps": 600,
-        "train.lr": 5e-3,
-        "model.hidden": 64,
+        **DEFAULTS,
+        "train.steps": 1500,
+        "train.lr": 1e-2,
+        "train.eval_every": 300,
+        "model.dropout": 0.0,
     }
     published: ClassVar[tuple[Published, ...]] = (
         Published("ResNet", 0.94, UCR),
@@ -147,6 +159,8 @@ class Plaid(Archive):
 class ItalyPower(Archive):
     """A day of Italy's electricity demand, hour by hour: of the winter or of the summer half (67 train, 1,029 test)."""
 
+    patch: Annotated[int, Field(ge=1, le=10_000)] = 3
+
     name: ClassVar[str] = "italy-power"
     folder: ClassVar[str] = "ItalyPowerDemand"
     sha256: ClassVar[tuple[str, str]] = (
@@ -156,9 +170,9 @@ class ItalyPower(Archive):
     classes: ClassVar[int] = 2
     goal: ClassVar[Goal] = Goal(metric="accuracy", maximize=True, chance=0.5, ceiling=1.0, target=0.95)
     defaults: ClassVar[Mapping[str, float | str | bool]] = {
-        "train.steps": 600,
-        "train.lr": 5e-3,
-        "model.hidden": 64,
+        **DEFAULTS,
+        "train.steps": 100,
+        "train.schedule": "constant",
     }
     published: ClassVar[tuple[Published, ...]] = (
         Published("ROCKET", 0.97, ROCKET),
@@ -184,11 +198,7 @@ class GunPoint(Archive):
     )
     classes: ClassVar[int] = 2
     goal: ClassVar[Goal] = Goal(metric="accuracy", maximize=True, chance=0.5, ceiling=1.0, target=0.93)
-    defaults: ClassVar[Mapping[str, float | str | bool]] = {
-        "train.steps": 600,
-        "train.lr": 5e-3,
-        "model.hidden": 64,
-    }
+    defaults: ClassVar[Mapping[str, float | str | bool]] = DEFAULTS
     published: ClassVar[tuple[Published, ...]] = (
         Published("FCN", 1.0, UCR),
         Published("LSTM-FCN", 1.0, LSTM_FCN),
@@ -212,11 +222,7 @@ class OsuLeaf(Archive):
     )
     classes: ClassVar[int] = 6
     goal: ClassVar[Goal] = Goal(metric="accuracy", maximize=True, chance=0.18, ceiling=1.0, target=0.6)
-    defaults: ClassVar[Mapping[str, float | str | bool]] = {
-        "train.steps": 600,
-        "train.lr": 5e-3,
-        "model.hidden": 64,
-    }
+    defaults: ClassVar[Mapping[str, float | str | bool]] = {**DEFAULTS, "model.dropout": 0.0}
     published: ClassVar[tuple[Published, ...]] = (
         Published("ALSTM-FCN", 0.988, LSTM_FCN),
         Published("LSTM-FCN", 0.983, LSTM_FCN),
@@ -231,7 +237,7 @@ class OsuLeaf(Archive):
 class Acsf1(Archive):
     """Which of ten kinds of appliance it is, by its power consumption over 1,460 steps (100 train, 100 test)."""
 
-    patch: Annotated[int, Field(ge=1, le=10_000)] = 20
+    patch: Annotated[int, Field(ge=1, le=10_000)] = 40
 
     name: ClassVar[str] = "acsf1"
     folder: ClassVar[str] = "ACSF1"
@@ -241,11 +247,7 @@ class Acsf1(Archive):
     )
     classes: ClassVar[int] = 10
     goal: ClassVar[Goal] = Goal(metric="accuracy", maximize=True, chance=0.1, ceiling=1.0, target=0.7)
-    defaults: ClassVar[Mapping[str, float | str | bool]] = {
-        "train.steps": 600,
-        "train.lr": 5e-3,
-        "model.hidden": 64,
-    }
+    defaults: ClassVar[Mapping[str, float | str | bool]] = DEFAULTS
     published: ClassVar[tuple[Published, ...]] = (
         Published("ResNet", 0.916, UCR),
         Published("ROCKET", 0.886, ROCKET),
@@ -261,7 +263,7 @@ class ArrowHead(Archive):
     Valid has 7 or 8 of 36: one split ranks nothing, use many seeds.
     """
 
-    patch: Annotated[int, Field(ge=1, le=10_000)] = 5
+    patch: Annotated[int, Field(ge=1, le=10_000)] = 10
 
     name: ClassVar[str] = "arrow-head"
     folder: ClassVar[str] = "ArrowHead"
@@ -271,11 +273,7 @@ class ArrowHead(Archive):
     )
     classes: ClassVar[int] = 3
     goal: ClassVar[Goal] = Goal(metric="accuracy", maximize=True, chance=1 / 3, ceiling=1.0, target=0.75)
-    defaults: ClassVar[Mapping[str, float | str | bool]] = {
-        "train.steps": 600,
-        "train.lr": 5e-3,
-        "model.hidden": 64,
-    }
+    defaults: ClassVar[Mapping[str, float | str | bool]] = DEFAULTS
     published: ClassVar[tuple[Published, ...]] = (
         Published("LSTM-FCN", 0.897, LSTM_FCN),
         Published("ResNet", 0.838, UCR),
@@ -292,7 +290,7 @@ class BasicMotions(Archive):
     A linear model on a summary scores 0.95, and many reach 1: a test of plumbing with several channels.
     """
 
-    patch: Annotated[int, Field(ge=1, le=10_000)] = 2
+    patch: Annotated[int, Field(ge=1, le=10_000)] = 5
 
     name: ClassVar[str] = "basic-motions"
     folder: ClassVar[str] = "BasicMotions"
@@ -302,8 +300,4 @@ class BasicMotions(Archive):
     )
     classes: ClassVar[int] = 4
     goal: ClassVar[Goal] = Goal(metric="accuracy", maximize=True, chance=0.25, ceiling=1.0, target=0.95)
-    defaults: ClassVar[Mapping[str, float | str | bool]] = {
-        "train.steps": 600,
-        "train.lr": 5e-3,
-        "model.hidden": 64,
-    }
+    defaults: ClassVar[Mapping[str, float | str | bool]] = DEFAULTS

@@ -23,7 +23,7 @@ class Adding(Drawn, Regresses):
         length: numbers in a sequence.
     """
 
-    length: Annotated[int, Field(ge=2)] = 100
+    length: Annotated[int, Field(ge=2, le=10_000)] = 100
 
     version: ClassVar[int] = 2  # 2: many batches are drawn together
     goal: ClassVar[Goal] = Goal(metric="mse", maximize=False, chance=1 / 6, ceiling=0.0, target=0.01, ends_run=True)
