@@ -30,6 +30,7 @@ RACE = Goal("mse", maximize=False, target=0.01, ends_run=True)
 SPEC = RunSpec(task="adding", options={"length": 10})
 FIGURES = {
     "cost/train_seconds": 2.0,
+    "cost/eval_seconds": 0.5,
     "speed/timesteps_per_second": 12_000.0,
     "speed/sequences_per_second": 400.0,
     "memory/peak_rss_mib": 300.0,

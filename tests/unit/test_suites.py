@@ -85,6 +85,26 @@ def test_a_bad_suite_file_is_refused_in_one_line(tmp_path: Path, content: bytes,
     assert "\n" not in str(error.value)
 
 
+def test_what_stands_above_the_studies_holds_for_all_and_theirs_goes_over_it(tmp_path: Path) -> None:
+    path = tmp_path / "suite.toml"
+    path.write_text(
+        'trials = 3\n[search]\n"model.layers" = [1, 2]\n'
+        '[[study]]\ntask = "adding"\n[[study]]\ntask = "digits"\ntrials = 5\n'
+    )
+    first, second = read_suite(str(path))
+    assert (first.run, first.budget, first.search) == ({"task": "adding"}, {"trials": 3}, {"model.layers": [1, 2]})
+    assert (second.run, second.budget, second.search) == ({"task": "digits"}, {"trials": 5}, first.search)
+
+
+def test_the_suite_of_defaults_has_every_task_that_needs_no_data_of_the_users() -> None:
+    from lstm_bench import plugins
+
+    own = {name for name, point in plugins.installed(plugins.TASKS).items() if point.dist.name == "lstm-bench"}
+    tables = read_suite("defaults")
+    assert {table.run["task"] for table in tables} == own - {"hub", "series-file", "textfile"}
+    assert all(set(table.run) == {"task"} for table in tables)
+
+
 @pytest.mark.parametrize("read", [read_study, lambda path: read_suite(str(path))])
 def test_a_missing_file_is_refused_in_one_line(tmp_path: Path, read) -> None:
     path = tmp_path / "none.toml"

@@ -247,7 +247,7 @@ class Acsf1(Archive):
     )
     classes: ClassVar[int] = 10
     goal: ClassVar[Goal] = Goal(metric="accuracy", maximize=True, chance=0.1, ceiling=1.0, target=0.7)
-    defaults: ClassVar[Mapping[str, float | str | bool]] = DEFAULTS
+    defaults: ClassVar[Mapping[str, float | str | bool]] = {**DEFAULTS, "train.lr": 3e-3, "train.eval_every": 300}
     published: ClassVar[tuple[Published, ...]] = (
         Published("ResNet", 0.916, UCR),
         Published("ROCKET", 0.886, ROCKET),
