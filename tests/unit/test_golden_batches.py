@@ -31,7 +31,6 @@ GOLDEN = {
     "markov": "2f8bd31ab70688f5",
     "mqar": "3a816f7d4f460217",
     "parity": "8d4f499ca88425fc",
-    "permuted": "5abda933dd7f606c",
     "selective-copy": "532f30a4e004a7a7",
 }
 NORMAL = [

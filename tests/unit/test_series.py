@@ -282,7 +282,7 @@ def test_a_permutation_has_every_step_once_and_depends_on_its_order_alone(steps:
 
 def test_permuted_is_the_other_task_with_its_steps_in_one_order() -> None:
     plain = make_task(RunSpec(task="digits", options={"by": "pixels"}))
-    task = Permuted(order=3)
+    task = Permuted(of="digits", options="by = pixels", order=3)
     order = permutation(64, 3)
     for split in ("train", "valid", "test"):
         for one, other in zip(*(islice(each.batches(split, 16, 5), 3) for each in (task, plain)), strict=True):
@@ -300,8 +300,8 @@ def test_permuted_is_the_other_task_with_its_steps_in_one_order() -> None:
         ({"of": "japanese-vowels", "options": ""}, "'japanese-vowels' differ in length"),
         ({"of": "permuted", "options": ""}, "'permuted': expected another task"),
         ({"of": "digitz", "options": ""}, "digitz.*Did you mean 'digits'"),
-        ({"options": "by"}, "options.options = 'by': expected names with values"),
-        ({"options": "by = columns"}, "options.by"),
+        ({"of": "digits", "options": "by"}, "options.options = 'by': expected names with values"),
+        ({"of": "digits", "options": "by = columns"}, "options.by"),
     ],
 )
 def test_what_cannot_be_permuted_is_refused_in_one_line(options: dict[str, Any], said: str) -> None:

@@ -149,7 +149,11 @@ def _inputs(card: Card) -> str:
     """What goes in and comes out."""
     signature = card.signature
     assert signature is not None, "asked for where there is one"
-    kind = f"{signature.vocab} symbols" if signature.vocab is not None else f"{signature.features} values a step"
+    kind = (
+        f"{signature.vocab} symbols"
+        if signature.vocab is not None
+        else f"{signature.features} value{'s'[: signature.features != 1]} a step"
+    )
     where = "at every step" if signature.every_step else "at the end"
     return f"{kind}, {_steps(card)} steps; {signature.outputs} outputs {where}"
 

@@ -21,16 +21,17 @@ class Permuted:
 
     As in permuted sequential MNIST (Le et al. 2015): the same is known at the end, but neighbours are apart. The task
     must answer once, at the end of sequences of equal length. Score, loss and floors are its own; floors are measured
-    in the order that it has (the majority and a linear model on all values do not depend on it).
+    in the order that it has (the majority and a linear model on all values do not depend on it). Of `mnist-1d` a GRU
+    reaches 0.57 so, 0.91 in order (README of greydanus/mnist1d).
 
     Attributes:
         of: the other task's name.
-        options: its options, such as `by = pixels, ...`.
+        options: its options, such as `by = pixels` of `digits`.
         order: another one is another order.
     """
 
-    of: str = "digits"
-    options: str = "by = pixels"
+    of: str = "mnist-1d"
+    options: str = ""
     order: Annotated[int, Field(ge=0)] = 0
 
     family: ClassVar[Family] = "synthetic"
