@@ -11,7 +11,8 @@ from lstm_bench.analysis.answer import Board, goal_of
 from lstm_bench.report.table import at_floor, figure, score, tables
 
 MANY = 8  # boards that are listed, a line each
-HEADS = ("test, mean ± 95 %", "best floor", "no better than it", "2x, 4x as long", "a run")
+HEADS = ("test, ± 95 %", "best floor", "no better", "2x, 4x as long", "a run")
+WIDTH = 110  # that a line wants
 
 
 def answers(boards: Sequence[Board], width: int, *, head: str = "task") -> RenderableType:
@@ -28,7 +29,7 @@ def answers(boards: Sequence[Board], width: int, *, head: str = "task") -> Rende
 def overview(boards: Sequence[Board], head: str) -> Table:
     """A line a board: its test score beside its best floor, on longer sequences, and the seconds of a run."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
-    table.add_column(head, style="bold", overflow="fold")
+    table.add_column(head, style="bold", no_wrap=True)
     for name in HEADS:
         table.add_column(name, justify="right" if name == "a run" else "left")
     for board in boards:

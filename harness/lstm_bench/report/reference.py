@@ -17,15 +17,16 @@ from lstm_bench.analysis.answer import Board
 from lstm_bench.errors import BenchError
 from lstm_bench.record.disk import SCHEMA, as_json, write_whole
 from lstm_bench.record.files import Results
-from lstm_bench.report.overview import answers
+from lstm_bench.report.overview import MANY, answers
+from lstm_bench.report.overview import WIDTH as LISTED
 
 WIDTH = 80
 
 
 def rendered(suite: str, boards: Sequence[Board]) -> str:
     """The table as plain text, with the command, machine, versions and commit that it came from."""
-    screen = io.StringIO()
-    Console(file=screen, width=WIDTH, highlight=False, markup=False).print(answers(boards, WIDTH))
+    screen, width = io.StringIO(), WIDTH if len(boards) < MANY else LISTED
+    Console(file=screen, width=width, highlight=False, markup=False).print(answers(boards, width))
     table = "\n".join(line.rstrip() for line in screen.getvalue().splitlines())
     machine = boards[0]["confirmed"]["machine"]
     versions = ", ".join(f"{name} {machine['versions'][name]}" for name in ("torch", "optuna", "mlflow"))

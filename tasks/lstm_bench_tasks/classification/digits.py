@@ -34,7 +34,13 @@ class Digits(Labelled, Classifies):
     source: ClassVar[str] = "sklearn.datasets.load_digits"
     licence: ClassVar[str] = "UCI; package BSD-3"
     goal: ClassVar[Goal] = Goal(metric="accuracy", maximize=True, chance=0.1, ceiling=1.0, target=0.97)
-    defaults: ClassVar[Mapping[str, float]] = {"train.steps": 800, "train.lr": 1e-2}
+    defaults: ClassVar[Mapping[str, float | str]] = {
+        "train.steps": 1500,
+        "train.lr": 2e-2,
+        "train.schedule": "cosine",
+        "model.hidden": 48,
+        "model.dropout": 0.1,
+    }
     classes: ClassVar[int] = 10
 
     def prepare(self) -> str:

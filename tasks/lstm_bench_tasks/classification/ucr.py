@@ -273,7 +273,7 @@ class ArrowHead(Archive):
     )
     classes: ClassVar[int] = 3
     goal: ClassVar[Goal] = Goal(metric="accuracy", maximize=True, chance=1 / 3, ceiling=1.0, target=0.75)
-    defaults: ClassVar[Mapping[str, float | str | bool]] = DEFAULTS
+    defaults: ClassVar[Mapping[str, float | str | bool]] = {**DEFAULTS, "train.eval_every": 600, "model.dropout": 0.5}
     published: ClassVar[tuple[Published, ...]] = (
         Published("LSTM-FCN", 0.897, LSTM_FCN),
         Published("ResNet", 0.838, UCR),

@@ -55,11 +55,11 @@ class H97Lag(Judged):
     longest: ClassVar[str] = "q"
     defaults: ClassVar[Mapping[str, float | str]] = {
         "train.steps": 6000,
-        "train.batch_size": 16,
+        "train.batch_size": 32,
         "train.lr": 1e-2,
         "train.schedule": "cosine",
         "train.eval_every": 500,
-        "model.hidden": 16,
+        "model.hidden": 32,
         "model.embedding": 0,
         "model.forget_bias": 4.6,
     }

@@ -32,12 +32,12 @@ class H97Multiplication(Judged):
     eval_sequences: ClassVar[int] = 2000
     signature: ClassVar[Signature] = Signature(features=2, outputs=1, every_step=False)
     defaults: ClassVar[Mapping[str, float | str]] = {
-        "train.steps": 20_000,
-        "train.batch_size": 16,
+        "train.steps": 12_000,
+        "train.batch_size": 32,
         "train.lr": 5e-3,
         "train.schedule": "cosine",
         "train.eval_every": 250,
-        "model.hidden": 32,
+        "model.hidden": 64,
         "model.forget_bias": 5.0,
     }
     sequences: ClassVar[Mapping[str, float]] = {

@@ -44,7 +44,7 @@ class H97Order(Judged):
         "train.lr": 1e-2,
         "train.schedule": "cosine",
         "train.eval_every": 250,
-        "model.hidden": 16,
+        "model.hidden": 32,
         "model.embedding": 0,
         "model.forget_bias": 4.6,
     }

@@ -39,11 +39,11 @@ class Copying(Drawn):
 
     signature: ClassVar[Signature] = Signature(vocab=KINDS + 2, outputs=KINDS + 1, every_step=True)
     defaults: ClassVar[Mapping[str, float | str]] = {
-        "train.steps": 2000,
-        "train.lr": 1e-2,
+        "train.steps": 4000,
+        "train.lr": 5e-3,
         "train.schedule": "cosine",
-        "train.eval_every": 250,
-        "model.hidden": 64,
+        "train.eval_every": 500,
+        "model.hidden": 128,
         "model.embedding": 0,
         "model.forget_bias": 3.0,
     }
