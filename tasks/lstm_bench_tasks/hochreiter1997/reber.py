@@ -54,10 +54,10 @@ class H97Reber(Judged):
     defaults: ClassVar[Mapping[str, float | str]] = {
         "train.steps": 4000,
         "train.batch_size": 16,
-        "train.lr": 1e-2,
+        "train.lr": 5e-3,
         "train.schedule": "cosine",
         "train.eval_every": 50,
-        "model.hidden": 32,
+        "model.hidden": 64,
         "model.embedding": 0,
     }
     sequences: ClassVar[Mapping[str, float]] = {
