@@ -10,7 +10,7 @@ from rich.console import Console
 from lstm_bench import plugins
 from lstm_bench.cli import main
 from lstm_bench.errors import UsageError
-from lstm_bench.report.cards import Card, card_lines, card_of, cards_table, option_texts
+from lstm_bench.report.cards import Card, card_lines, card_of, cards_notes, cards_table, option_texts
 from lstm_bench.task import load_task
 
 
@@ -98,9 +98,15 @@ def test_what_cannot_be_read_stands_on_its_card_and_keeps_no_other_from_the_tabl
     assert lines["options.path"] == "str, default '': where they should lie."
     console = Console(width=120)
     with console.capture() as shown:
-        console.print(cards_table([card, card_of("adding"), Card("gone", trouble="it is not installed")]))
-    for words in ("expected a file", "constant", "it is not", "unread", "synthetic", "language"):
+        cards = [card, card_of("adding"), Card("gone", trouble="it is not installed")]
+        console.print(cards_table(cards))
+    for words in ("constant", "gone", "unread", "synthetic", "language"):
         assert words in shown.get()
+    assert cards_notes(cards) == [
+        "unread: options.path = '': expected a file",
+        "gone: it is not installed",
+        "pip install data  brings unread",
+    ]
 
 
 def test_ranges_and_choices_are_said_as_they_are_checked() -> None:

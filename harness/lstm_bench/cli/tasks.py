@@ -31,11 +31,14 @@ def tasks(
         return
     from rich.progress import track
 
-    from lstm_bench.report.cards import card_of, cards_table
+    from lstm_bench.report.cards import card_of, cards_notes, cards_table
 
     screen = console()
     shown = track(installed, "measuring floors", console=screen, transient=True)
-    screen.print(cards_table([card_of(name) for name in shown]))
+    cards = [card_of(name) for name in shown]
+    screen.print(cards_table(cards))
+    for note in cards_notes(cards):
+        screen.print(note, soft_wrap=True)
 
 
 @listing.command()

