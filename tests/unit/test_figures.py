@@ -52,7 +52,7 @@ class Study:
             run.log(Reading(10 * k, 320 * k, 3200 * k, 0.1 * k, 0, {f"valid/{metric}": score}))
         best = (max if self.goal.maximize else min)(curve, default=0.0)
         figures = {"speed/timesteps_per_second": 1.0, "speed/sequences_per_second": 1.0, "model/parameters": 1.0}
-        figures |= {"cost/train_seconds": 1.0, f"best/{metric}": best, f"test/{metric}": best}
+        figures |= {"cost/train_seconds": 1.0, "cost/eval_seconds": 0.1, f"best/{metric}": best, f"test/{metric}": best}
         run.end(RunResult(status, figures | more.get("metrics", {}), floors=more.get("floors", {})))
         objective = self.goal.objective(best, more.get("metrics", {}).get("target/sequences"))
         line = RunLine(
