@@ -9,11 +9,11 @@ Shape suffixes besides those of `task.py`: G gates a unit has of its own, the ce
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple
 
 import torch
-from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 State = tuple[Tensor, ...]
 
