@@ -1,4 +1,4 @@
-"""What a cell costs beside the framework's LSTM: both train the same step, in turns, so that a busy machine slows both."""
+"""What a cell costs beside the framework's LSTM: both train the same step, in turns, so that both meet a busy machine."""
 
 import statistics
 import time
