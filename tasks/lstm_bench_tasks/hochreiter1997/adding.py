@@ -37,12 +37,12 @@ class H97Adding(Judged):
     criterion: ClassVar[Criterion] = Criterion(error=0.04, mean=0.01)
     signature: ClassVar[Signature] = Signature(features=2, outputs=1, every_step=False)
     defaults: ClassVar[Mapping[str, float | str]] = {
-        "train.steps": 8000,
-        "train.batch_size": 32,
+        "train.steps": 16_000,
+        "train.batch_size": 16,
         "train.lr": 5e-3,
         "train.schedule": "cosine",
         "train.eval_every": 250,
-        "model.hidden": 64,
+        "model.hidden": 32,
         "model.forget_bias": 5.0,
     }
     sequences: ClassVar[Mapping[str, float]] = {

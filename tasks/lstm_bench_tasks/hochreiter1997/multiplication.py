@@ -32,7 +32,7 @@ class H97Multiplication(Judged):
     eval_sequences: ClassVar[int] = 2000
     signature: ClassVar[Signature] = Signature(features=2, outputs=1, every_step=False)
     defaults: ClassVar[Mapping[str, float | str]] = {
-        "train.steps": 12_000,
+        "train.steps": 10_000,
         "train.batch_size": 32,
         "train.lr": 5e-3,
         "train.schedule": "cosine",
