@@ -1,4 +1,4 @@
-"""What a cell costs beside the framework's LSTM: both train the same step, in turns, so that both meet a busy machine."""
+"""What a cell costs beside the LSTM of the framework: both train the same step, in turns, on the same machine."""
 
 import statistics
 import time
