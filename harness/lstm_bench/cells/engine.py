@@ -1,0 +1,224 @@
+"""One loop over a sequence for every LSTM whose gates act unit by unit; a variant is what its gates are.
+
+The textbook's loop makes a graph of some twenty nodes a step and walks it back. Here a whole sequence is one node:
+forward, the gates are worked out in place; backward, what each gate's input does to the state is worked out for all
+steps at once, so that a step back is one product and a few multiplications, whatever the variant; and the weights'
+gradients are one product over all steps.
+
+Shape suffixes besides those of `task.py`: G gates a unit has of its own, the cell's input among them; S states, T + 1.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+State = tuple[Tensor, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """What the gates of an LSTM are; the names are those of Greff et al. 2017.
+
+    The state is c' = f c + i g and the output h' = o tanh(c'), with i, f, o the logistic function and g the hyperbolic
+    tangent of W x + R h + b.
+
+    Attributes:
+        input_gate: else i = 1 (NIG).
+        forget_gate: `own`; `coupled`: f = 1 - i (CIFG); `none`: f = 1 (NFG).
+        output_gate: else o = 1 (NOG).
+        peepholes: i and f see c, o sees c', each unit its own (Gers and Schmidhuber 2000).
+        input_activation: else g is not squashed (NIAF).
+        output_activation: else h' = o c' (NOAF).
+    """
+
+    input_gate: bool = True
+    forget_gate: Literal["own", "coupled", "none"] = "own"
+    output_gate: bool = True
+    peepholes: bool = False
+    input_activation: bool = True
+    output_activation: bool = True
+
+    @property
+    def gates(self) -> str:
+        """Those with weights, in the order of the columns: o, i, f, and g last."""
+        own = {"o": self.output_gate, "i": self.input_gate, "f": self.forget_gate == "own"}
+        return "".join(name for name, there in own.items() if there) + "g"
+
+
+class Steps(NamedTuple):
+    """What a sequence was, step by step, as the way back needs it.
+
+    Attributes:
+        gates_TBGH: after squashing.
+        c_SBH: states, the first before the first step.
+        squashed_TBH: tanh(c'), or c' itself where it is not squashed.
+        h_SBH: outputs, the first before the first step.
+    """
+
+    gates_TBGH: Tensor
+    c_SBH: Tensor
+    squashed_TBH: Tensor
+    h_SBH: Tensor
+
+
+def run(variant: Variant, z_TBGH: Tensor, recurrent: Tensor, peep: Tensor, h_BH: Tensor, c_BH: Tensor) -> Steps:
+    """A sequence from what its inputs give the gates; `z_TBGH` is worked on in place.
+
+    Args:
+        variant: what the gates are.
+        z_TBGH: W x + b.
+        recurrent: [H, G H], R transposed.
+        peep: [3, H] for o, i, f; not looked at without peepholes.
+        h_BH: the output before.
+        c_BH: the state before.
+    """
+    steps, batch, count, hidden = z_TBGH.shape
+    c_SBH, h_SBH = (z_TBGH.new_empty(steps + 1, batch, hidden) for _ in range(2))
+    c_SBH[0], h_SBH[0] = c_BH, h_BH
+    squashed_TBH = z_TBGH.new_empty(steps, batch, hidden) if variant.output_activation else c_SBH[1:]
+    states, outputs, squashed = c_SBH.unbind(0), h_SBH.unbind(0), squashed_TBH.unbind(0)
+    z = z_TBGH.view(steps, batch, count * hidden).unbind(0)
+    late = variant.output_gate and variant.peepholes  # o waits for c'
+    early = z_TBGH[:, :, int(late) : count - 1].unbind(0)  # the gates that are squashed together
+    gate = dict(zip(variant.gates, (z_TBGH[:, :, at].unbind(0) for at in range(count)), strict=True))
+    seeing = [at for at, name in enumerate(variant.gates) if name in "if"]
+    looks = z_TBGH[:, :, seeing[0] : seeing[-1] + 1].unbind(0) if variant.peepholes and seeing else None
+    peep_if = peep[["oif".index(variant.gates[at]) for at in seeing]] if looks else peep
+    for t in range(steps):
+        c, new, g = states[t], states[t + 1], gate["g"][t]
+        torch.addmm(z[t], outputs[t], recurrent, out=z[t])
+        if looks:
+            looks[t].addcmul_(peep_if, c[:, None])
+        early[t].sigmoid_()
+        if variant.input_activation:
+            g.tanh_()
+        if variant.forget_gate == "coupled":
+            torch.lerp(c, g, gate["i"][t], out=new)
+        else:
+            inner = torch.mul(gate["i"][t], g, out=new) if variant.input_gate else new.copy_(g)
+            inner.addcmul_(gate["f"][t], c) if variant.forget_gate == "own" else inner.add_(c)
+        if late:
+            gate["o"][t].addcmul_(peep[0], new).sigmoid_()
+        if variant.output_activation:
+            torch.tanh(new, out=squashed[t])
+        if variant.output_gate:
+            torch.mul(gate["o"][t], squashed[t], out=outputs[t + 1])
+        else:
+            outputs[t + 1].copy_(squashed[t])
+    return Steps(z_TBGH, c_SBH, squashed_TBH, h_SBH)
+
+
+class Local(NamedTuple):
+    """How a step changes with what comes into it, for all steps at once; each is elementwise.
+
+    Attributes:
+        z_by_c_TBGH: c' by each gate's input; of o, h' by its input instead.
+        c_by_h_TBH: h' by c'.
+        carry_TBH: c' by c.
+    """
+
+    z_by_c_TBGH: Tensor
+    c_by_h_TBH: Tensor
+    carry_TBH: Tensor
+
+
+def local(variant: Variant, steps: Steps, peep: Tensor) -> Local:
+    """The derivatives of every step; see `Variant` for the equations."""
+    gate = dict(zip(variant.gates, steps.gates_TBGH.unbind(2), strict=True))
+    before, squashed = steps.c_SBH[:-1], steps.squashed_TBH
+    one = torch.ones((), dtype=before.dtype, device=before.device)
+    i, f, o, g = (gate.get(name, one) for name in "ifog")
+    if variant.forget_gate == "coupled":
+        f = 1 - i
+    towards = g - before if variant.forget_gate == "coupled" else g  # c' by i
+    found = torch.empty_like(steps.gates_TBGH)
+    by = dict(zip(variant.gates, found.unbind(2), strict=True))
+    if variant.input_gate:
+        torch.mul(i - i * i, towards, out=by["i"])
+    if variant.forget_gate == "own":
+        torch.mul(f - f * f, before, out=by["f"])
+    by["g"].copy_(i * (1 - g * g) if variant.input_activation else i)
+    c_by_h = o * (1 - squashed * squashed) if variant.output_activation else o.expand_as(before).clone()
+    carry = f.expand_as(before).clone()
+    if variant.output_gate:
+        torch.mul(o - o * o, squashed, out=by["o"])
+    if variant.peepholes:
+        c_by_h = c_by_h + by["o"] * peep[0] if variant.output_gate else c_by_h
+        carry = sum((by[name] * peep["oif".index(name)] for name in "if" if name in by), carry)
+    return Local(found, c_by_h, carry)
+
+
+def back(
+    variant: Variant, at: Local, recurrent: Tensor, dy_TBH: Tensor, dh_BH: Tensor, dc_BH: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of every gate's input, in place of `at.z_by_c_TBGH`, and of the output and state before the first.
+
+    Args:
+        variant: what the gates are.
+        at: of `local`.
+        recurrent: [G H, H], R.
+        dy_TBH: of the outputs.
+        dh_BH: of the last output, as the state.
+        dc_BH: of the last state.
+    """
+    steps, batch, count, hidden = at.z_by_c_TBGH.shape
+    first = int(variant.output_gate)
+    by_c = at.z_by_c_TBGH[:, :, first:].unbind(0)
+    by_h = at.z_by_c_TBGH[:, :, 0].unbind(0)
+    flat = at.z_by_c_TBGH.view(steps, batch, count * hidden).unbind(0)
+    outer, seen, carry = dy_TBH.unbind(0), at.c_by_h_TBH.unbind(0), at.carry_TBH.unbind(0)
+    dh, dc = dh_BH + outer[-1], dc_BH.clone()
+    for t in range(steps - 1, -1, -1):
+        dc.addcmul_(dh, seen[t])
+        by_c[t].mul_(dc[:, None])
+        if variant.output_gate:
+            by_h[t].mul_(dh)
+        dc.mul_(carry[t])
+        dh = torch.addmm(outer[t - 1], flat[t], recurrent) if t else flat[t] @ recurrent
+    return at.z_by_c_TBGH, dh, dc
+
+
+class Sequence(torch.autograd.Function):
+    """A layer over a whole sequence as one node of the graph: once differentiable."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, variant: Variant, x_TBF: Tensor, w: Tensor, r: Tensor, b: Tensor, peep: Tensor, h: Tensor, c: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Outputs [T, B, H], and the output and state after the last step."""
+        steps, batch, width = x_TBF.shape
+        hidden = r.shape[1]
+        z = torch.addmm(b, x_TBF.reshape(steps * batch, width), w.t())
+        told = run(variant, z.view(steps, batch, -1, hidden), r.t(), peep, h, c)
+        ctx.variant = variant
+        ctx.save_for_backward(x_TBF, w, r, peep, *told)
+        return told.h_SBH[1:], told.h_SBH[-1].clone(), told.c_SBH[-1].clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy_TBH: Tensor, dh_BH: Tensor, dc_BH: Tensor) -> tuple[Tensor | None, ...]:
+        """Of x, W, R, b, peepholes, and what came before."""
+        x_TBF, w, r, peep, *kept = ctx.saved_tensors
+        told, variant = Steps(*kept), ctx.variant
+        at = local(variant, told, peep)
+        dz_TBGH, dh, dc = back(variant, at, r, dy_TBH, dh_BH, dc_BH)
+        dz = dz_TBGH.flatten(2).flatten(0, 1)
+        needs = ctx.needs_input_grad
+        dx = (dz @ w).view_as(x_TBF) if needs[1] else None
+        dw = dz.t() @ x_TBF.reshape(len(dz), -1)
+        dr = dz.t() @ told.h_SBH[:-1].flatten(0, 1)
+        dpeep = seen_gradient(variant, dz_TBGH, told) if variant.peepholes else None
+        return None, dx, dw, dr, dz.sum(0), dpeep, dh, dc
+
+
+def seen_gradient(variant: Variant, dz_TBGH: Tensor, told: Steps) -> Tensor:
+    """Of the peepholes, [3, H]: o sees the state after a step, i and f the one before."""
+    found = dz_TBGH.new_zeros(3, dz_TBGH.shape[-1])
+    for name, dz_TBH in zip(variant.gates, dz_TBGH.unbind(2), strict=True):
+        if name in "oif":
+            state = told.c_SBH[1:] if name == "o" else told.c_SBH[:-1]
+            torch.sum(dz_TBH * state, (0, 1), out=found["oif".index(name)])
+    return found

@@ -1,0 +1,55 @@
+"""The module behind every variant of `engine`: weights, their start, and the contract of cells."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from lstm_bench.cells.engine import Sequence, State, Variant
+
+
+class Gated(nn.Module):
+    """One layer of an LSTM whose gates are those of `variant`.
+
+    Weights are drawn as `nn.LSTM` draws its own, uniformly within 1 / sqrt(H); biases are zero but for the forget
+    gate's; peepholes are drawn as weights.
+
+    Args:
+        inputs: F, width of the input.
+        hidden: H, units.
+        forget_bias: the forget gate's bias at the start; of no use where there is none. Coupled, it is the input gate
+            that begins as far closed.
+    """
+
+    variant: ClassVar[Variant] = Variant()
+
+    def __init__(self, inputs: int, hidden: int, *, forget_bias: float = 1.0) -> None:
+        super().__init__()
+        gates, bound = self.variant.gates, hidden**-0.5
+        self.weight_input = nn.Parameter(torch.empty(len(gates) * hidden, inputs).uniform_(-bound, bound))
+        self.weight_hidden = nn.Parameter(torch.empty(len(gates) * hidden, hidden).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.zeros(len(gates), hidden))
+        if self.variant.peepholes:
+            self.peepholes = nn.Parameter(torch.empty(3, hidden).uniform_(-bound, bound))
+        else:
+            self.register_buffer("peepholes", torch.empty(0), persistent=False)
+        with torch.no_grad():
+            if "f" in gates:
+                self.bias[gates.index("f")] = forget_bias
+            elif self.variant.forget_gate == "coupled":
+                self.bias[gates.index("i")] = -forget_bias
+
+    def forward(self, x_BTF: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Outputs [B, T, H] and the state after the last step: (h [B, H], c [B, H])."""
+        h, c = state or (x_BTF.new_zeros(len(x_BTF), self.weight_hidden.shape[1]) for _ in range(2))
+        y_TBH, h, c = Sequence.apply(  # type: ignore[no-untyped-call]
+            self.variant,
+            x_BTF.transpose(0, 1),
+            self.weight_input,
+            self.weight_hidden,
+            self.bias.flatten(),
+            self.peepholes,
+            h,
+            c,
+        )
+        return y_TBH.transpose(0, 1), (h, c)
