@@ -8,7 +8,7 @@ from torch.testing import assert_close
 from lstm_bench.cells.lstm import LSTM
 from lstm_bench.errors import UsageError
 from lstm_bench.model import SequenceModel, detached
-from lstm_bench.spec import ModelSpec
+from lstm_bench.spec import ModelSpec, Positive
 from lstm_bench.task import Signature
 
 B, T, F, C = 3, 6, 2, 5
@@ -21,9 +21,9 @@ calm = settings(deadline=None, max_examples=25)
 class Elman(nn.Module):
     """A stranger's cell, whose state has one part."""
 
-    def __init__(self, inputs: int, hidden: int, *, forget_bias: float) -> None:
+    def __init__(self, inputs: int, hidden: int, *, slope: Positive = 1.0) -> None:
         super().__init__()
-        self.layer, self.forget_bias = nn.RNN(inputs, hidden, batch_first=True), forget_bias
+        self.layer, self.slope = nn.RNN(inputs, hidden, batch_first=True), slope
 
     def forward(self, x_BTF: Tensor, state: tuple[Tensor, ...] | None = None):
         y_BTH, h = self.layer(x_BTF, None if state is None else state[0].unsqueeze(0))
@@ -122,10 +122,10 @@ def test_the_model_is_sized_from_the_signature(every_step: bool, inputs: dict[st
 
 
 def test_a_cell_can_be_given_as_module_and_attribute(x_BTF: Tensor) -> None:
-    model = network(spec=ModelSpec(cell=f"{__name__}:Elman", hidden=4, forget_bias=0.5))
+    model = SequenceModel(EVERY_STEP, ModelSpec(cell=f"{__name__}:Elman", hidden=4), {"slope": 0.5})
     (layer,) = model.layers
     assert type(layer).__name__ == "Elman"
-    assert layer.forget_bias == 0.5
+    assert layer.slope == 0.5
     assert [[part.shape for part in found] for found in model(x_BTF)[1]] == [[(B, 4)]]
 
 
