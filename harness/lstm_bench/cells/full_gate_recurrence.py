@@ -20,9 +20,9 @@ class FullGateRecurrence(nn.Module):
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
         bound = hidden**-0.5
-        drawn = lambda *shape: nn.Parameter(torch.empty(*shape).uniform_(-bound, bound))  # noqa: E731
-        self.weight_input, self.weight_hidden = drawn(4 * hidden, inputs), drawn(4 * hidden, hidden)
-        self.weight_gates = drawn(3 * hidden, 3 * hidden)
+        self.weight_input = nn.Parameter(torch.empty(4 * hidden, inputs).uniform_(-bound, bound))
+        self.weight_hidden = nn.Parameter(torch.empty(4 * hidden, hidden).uniform_(-bound, bound))
+        self.weight_gates = nn.Parameter(torch.empty(3 * hidden, 3 * hidden).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.zeros(4 * hidden))
 
     @property
