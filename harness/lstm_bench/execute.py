@@ -20,7 +20,7 @@ from lstm_bench.goal import Goal
 from lstm_bench.meter import ResourceMeter, Watch, has_native_bfloat16
 from lstm_bench.result import Reading, RunResult, Status, is_finite, steady_speeds
 from lstm_bench.spec import RunSpec, TrainSpec, Value, flattened, known_paths
-from lstm_bench.task import Signature, Task, load_task, make_task, options_of, told
+from lstm_bench.task import Signature, Task, load_task, make_task, options_of, predicts_next, told
 from lstm_bench.writing import unwritable
 
 EARLIER = 3  # readings before the last that a diverged run's reason quotes
@@ -89,7 +89,7 @@ def resolve(spec: RunSpec) -> tuple[RunSpec, Task]:
     """
     task = make_task(spec)
     cell = settled_options(spec.model, spec.cell)
-    if spec.model.bidirectional and told(task, "next_symbol", task.family == "language"):
+    if spec.model.bidirectional and predicts_next(task):
         raise UsageError(
             f"model.bidirectional = true: expected false for '{spec.task}': it would read what it predicts"
         )

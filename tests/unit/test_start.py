@@ -122,6 +122,21 @@ def test_an_option_that_cannot_be_is_refused_in_one_line(cell: str, options: dic
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("task", ["markov", "anbn", "anbncn", "dyck", "h97-reber"])
+def test_no_model_reads_both_ways_where_the_next_symbol_is_asked(task: str) -> None:
+    expected = f"model.bidirectional = true: expected false for '{task}': it would read what it predicts"
+    with pytest.raises(UsageError, match=expected):
+        spec_of({"task": task}, {"model.bidirectional": True})
+
+
+@pytest.mark.parametrize("experiment", ["2a", "2b"])
+def test_of_the_lags_those_asked_at_every_step_are_refused(experiment: str) -> None:
+    both = {"model.bidirectional": True}
+    assert spec_of({"task": "h97-lag"}, both)[0].model.bidirectional
+    with pytest.raises(UsageError, match="expected false for 'h97-lag'"):
+        spec_of({"task": "h97-lag"}, {**both, "options.experiment": experiment})
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
