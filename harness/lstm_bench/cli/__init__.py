@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from lstm_bench.cli import cells, runs, studies, tasks, tracking
-from lstm_bench.cli.options import ResultsOption, TrackingOption
+from lstm_bench.cli.options import AllocatorOption, ResultsOption, TrackingOption
 from lstm_bench.errors import BenchError, UsageError, in_one_line, unknown
 from lstm_bench.plugins import look_here
 
@@ -33,9 +33,17 @@ app.add_typer(tasks.listing, name="tasks")
 
 
 @app.callback()
-def root(context: typer.Context, results: ResultsOption = Path("results"), tracking_uri: TrackingOption = None) -> None:
+def root(
+    context: typer.Context,
+    results: ResultsOption = Path("results"),
+    tracking_uri: TrackingOption = None,
+    allocator: AllocatorOption = "tuned",
+) -> None:
     """Options before the command."""
+    from lstm_bench.allocator import choose
+
     context.obj = results, tracking_uri
+    choose(allocator)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
