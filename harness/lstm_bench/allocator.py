@@ -10,9 +10,7 @@ CHOICE = "LSTM_BENCH_ALLOCATOR"  # in the environment: the allocator that the dr
 # glibc returns large buffers at every step and faults them in again; told not to, an LSTM of 256 units and more
 # trains 1.2 to 1.6 times as fast, smaller ones as before. Heard when a process starts, never later.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
-SAID = (
-    "Runs keep their memory from step to step (glibc's thresholds at 1 GiB); `--allocator system` leaves it as it is."
-)
+SAID = "Runs keep their memory from step to step (glibc, up to 1 GiB); `--allocator system` leaves it as it is."
 
 
 def choose(allocator: Allocator) -> None:

@@ -49,5 +49,5 @@ def test_a_run_says_which_it_had(choice: str, tmp_path: Path) -> None:
 def test_an_unknown_allocator_is_refused_in_one_line(tmp_path: Path) -> None:
     done = call(tmp_path, "--allocator", "jemalloc", "tasks")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("lstm-bench: --allocator = 'jemalloc': expected")
+    assert done.stderr.startswith("lstm-bench: '--allocator' = 'jemalloc': expected 'tuned', 'system'")
     assert len(done.stderr.splitlines()) == 1
