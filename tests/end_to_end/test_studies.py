@@ -40,6 +40,19 @@ def test_seeds_are_runs_grouped_under_their_trial(folder: Path) -> None:
         assert run.data.metrics["best/accuracy"] == pytest.approx(trials[int(run.data.tags["trial"])].score)
 
 
+def test_a_search_alone_touches_no_test_and_is_confirmed_later(folder: Path) -> None:
+    done = search(folder, "--trials", "2", "--confirm-seeds", "0", "--name", "alone")
+    assert done.returncode == 0, done.stderr
+    assert "not confirmed" in done.stdout
+    study = Results(folder / "results").study("alone")
+    assert {line.purpose for line in study.lines} == {"search"}
+    assert study.board is not None
+    assert study.board["confirmed"] is None
+    done = call(folder, "confirm", "alone")
+    assert done.returncode == 0, done.stderr
+    assert [line.purpose for line in study.lines].count("confirm") == 3
+
+
 @pytest.mark.slow
 def test_a_deterministic_study_is_the_same_again(folder: Path) -> None:
     found = []

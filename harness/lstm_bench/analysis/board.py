@@ -55,8 +55,8 @@ def ranked(contenders: Sequence[Contender], seeds: int, goal: Goal) -> list[Cont
 
     One counts only when it was complete on all the seeds; where none was, those count that were on any.
     """
-    whole = [contender for contender in contenders if len(contender.fresh) >= seeds]
     some = [contender for contender in contenders if contender.fresh]
+    whole = [contender for contender in some if len(contender.fresh) >= seeds]
     return sorted(whole or some, key=lambda contender: contender.merit, reverse=goal.search_maximizes)
 
 

@@ -62,7 +62,7 @@ def search(
     objective: Annotated[list[str] | None, typer.Option(help="Be good at several. Repeatable.")] = None,
     enqueue: Annotated[list[str] | None, typer.Option(metavar="K=V,K=V", help="A setting to try first.")] = None,
     top: Annotated[int | None, typer.Option(min=1, help="How many of the best settings are confirmed.")] = None,
-    confirm_seeds: Annotated[int | None, typer.Option(min=1, help="Fresh seeds that confirm.")] = None,
+    confirm_seeds: Annotated[int | None, typer.Option(min=0, help="Fresh seeds that confirm.")] = None,
     run_timeout: TimeoutOption = None,
     max_failures: Annotated[int | None, typer.Option(min=0, help="More in a row stop the study.")] = None,
     deterministic: Annotated[bool, typer.Option("--deterministic", help="The same trials, run after run.")] = False,
@@ -163,12 +163,13 @@ def confirm(
     """Run a study's best settings again on fresh seeds, paired: what the search saw, and what holds."""
     from lstm_bench.bench import run_study
     from lstm_bench.pool import cores
-    from lstm_bench.suites import study_table
+    from lstm_bench.suites import Budget, study_table
     from lstm_bench.suites.options import given
     from lstm_bench.tuning.study import Question
 
     results, screen = results_of(context), console()
     asked = _study(results, name).asked
+    seeds = seeds or asked["confirm_seeds"] or Budget().confirm_seeds
     table = study_table(asked).updated(budget=given(confirm_top=top, confirm_seeds=seeds), strategy={})
     at_once = workers or cores()
     question = Question.of(table, {}, workers=asked.get("workers", at_once))

@@ -22,7 +22,7 @@ class Budget:
         trials: in all, over all starts; every status but `killed` counts. Without it 12, or what the minutes allow.
         minutes: of searching, in all, over all starts; the runs that are going on then stop after one evaluation.
         seeds: on which each setting of the search is run; it is judged by its mean over them.
-        confirm_seeds: fresh seeds on which the best settings are run again.
+        confirm_seeds: fresh seeds on which the best settings are run again; 0: the search alone.
         confirm_top: how many of the best settings are.
         prune_after: steps before which no run is judged; the tasks that sit on a plateau at first need more.
         run_timeout: seconds after which a run counts as hung.
@@ -32,7 +32,7 @@ class Budget:
     trials: Count | None = None
     minutes: Positive | None = None
     seeds: Count = 1
-    confirm_seeds: Count = 3
+    confirm_seeds: Natural = 3
     confirm_top: Count = 1
     prune_after: Natural = 0
     run_timeout: Positive | None = None
