@@ -1,7 +1,7 @@
 """A training loop as one writes it by hand, over a task's batches: what a run is measured against.
 
-`python bare.py '{"task": "adding", "train.steps": 1000, ...}' [more of them]` trains one after the other and prints, as a line of
-JSON at each evaluation, the step and the time.
+`python bare.py '{"task": "adding", "train.steps": 1000, ...}' [more of them]` trains one after the other and prints the
+step and the time at each evaluation, as a line of JSON.
 """
 
 import json
