@@ -1,4 +1,4 @@
-"""What the harness costs beside a loop written by hand. `make microbench`; ratios, interleaved; no assertions on time."""
+"""What the harness costs beside a loop written by hand. `make microbench`; interleaved ratios, no assertions."""
 
 import json
 import os
