@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from lstm_bench import goal, losses, model, training
+from lstm_bench import flops, goal, losses, model, training
 from lstm_bench import task as contract
 from lstm_bench.errors import RecordError, UsageError, is_disk_full, unknown
 from lstm_bench.goal import Goal
@@ -135,7 +135,9 @@ def package_files(module: Path, *, in_package: bool) -> list[Path]:
     return sorted(module.parent.glob("*.py")) if in_package else [module]
 
 
-def execute(spec: RunSpec, recorder: Recorder, verdict: Verdict = go_on, *, test: bool = False) -> RunResult:
+def execute(
+    spec: RunSpec, recorder: Recorder, verdict: Verdict = go_on, *, test: bool = False, peak: float | None = None
+) -> RunResult:
     """Train one model and say how it ended; an exception of the run becomes a status, not an exception.
 
     A run that an earlier process began goes on where its recorder says, and ends as it would have without the break:
@@ -147,6 +149,7 @@ def execute(spec: RunSpec, recorder: Recorder, verdict: Verdict = go_on, *, test
         verdict: asked after each reading; a word ends the run with it.
         test: measure the test split and the floors too, with the best reading's weights, which are kept then (confirm
             alone does).
+        peak: FLOP/s of the machine's matrix products on the run's device, threads and precision, where it is known.
     """
     watch = Watch()
     device = torch.device(spec.device)
@@ -180,7 +183,7 @@ def execute(spec: RunSpec, recorder: Recorder, verdict: Verdict = go_on, *, test
     with ResourceMeter(device) as meter:
         status, reason, trace = attempt(learn)
         metrics |= summary(readings, task.goal, watch)
-    metrics |= meter.metrics()
+    metrics |= meter.metrics() | effort(readings, metrics, task, spec, peak)
     if test and status.complete:  # last, since a floor's time and memory are not the run's
         status, reason, trace = attempt(measure_floors)
     return RunResult(status, metrics, reason, trace, floors, no_better(metrics, floors, task.goal))
@@ -292,6 +295,27 @@ def figures(readings: Sequence[Reading], goal: Goal) -> dict[str, float]:
             "target/sequences": float(hit.sequences),
         }
     return metrics | steady_speeds(readings)
+
+
+def effort(
+    readings: Sequence[Reading], speeds: Mapping[str, float], task: Task, spec: RunSpec, peak: float | None
+) -> dict[str, float]:
+    """`cost/flops`, of the run's training whole, and `speed/mfu`, what its speed asks for over what the machine can.
+
+    MFU, model FLOPs utilisation, is that of Chowdhery et al. 2022 (appendix B): see `flops` for what is counted. Absent
+    where there is no reading or no peak, or where a stranger's cell cannot be built without its data.
+    """
+    try:
+        needed = flops.training(task.signature, spec.model)
+    except Exception:  # noqa: BLE001  # no fault of the run's
+        return {}
+    if not readings:
+        return {}
+    found = {"cost/flops": needed.of(readings[-1].timesteps, readings[-1].sequences)}
+    if peak:
+        asked = needed.of(speeds["speed/timesteps_per_second"], speeds["speed/sequences_per_second"])
+        found["speed/mfu"] = asked / peak
+    return found
 
 
 def one_line(error: BaseException) -> str:

@@ -119,21 +119,6 @@ def turned(x_BTH: Tensor, lengths_B: Tensor | None) -> Tensor:
     return x_BTH.gather(1, at_BT[..., None].expand_as(x_BTH))
 
 
-def count(signature: Signature, spec: ModelSpec) -> dict[str, int]:
-    """How large a model is; nothing is allocated.
-
-    Returns:
-        `params`: weights in all. `flops`: floating-point operations of a time step forward, a multiplication and an
-        addition for each weight of a matrix; looking up an embedding takes none, and a head that answers but once a
-        sequence is left out.
-    """
-    with torch.device("meta"):
-        network = SequenceModel(signature, spec)
-    matrices = sum(p.numel() for layer in network.layers for p in layer.parameters() if p.ndim > 1)
-    head = network.head.weight.numel() if signature.every_step else 0
-    return {"params": sum(p.numel() for p in network.parameters()), "flops": 2 * (matrices + head)}
-
-
 def load_cell(name: str) -> Callable[..., nn.Module]:
     """The cell that a name stands for: see `lstm_bench.cells` for what it must be.
 

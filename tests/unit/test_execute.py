@@ -3,18 +3,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 from toy import Toy
 
+from lstm_bench import flops
 from lstm_bench.cells.lstm import LSTM
 from lstm_bench.errors import UsageError
-from lstm_bench.execute import Word, execute, facts, go_on, spec_of, summary
+from lstm_bench.execute import Word, effort, execute, facts, go_on, spec_of, summary
 from lstm_bench.meter import Watch
-from lstm_bench.result import Reading, RunResult, Status
+from lstm_bench.result import Reading, RunResult, Status, steady_speeds
 from lstm_bench.spec import RunSpec
-from lstm_bench.task import Batch, Goal, Signature, Split
+from lstm_bench.task import Batch, Goal, Signature, Split, make_task
 from lstm_bench.training import TrainState
 
 TOY = "toy:Toy"
@@ -33,6 +37,14 @@ class SameData(Toy):
 
     def batches(self, split: Split, batch_size: int, seed: int, start: int = 0) -> Iterator[Batch]:  # noqa: ARG002
         return Toy.batches(self, "valid" if split == "test" else split, batch_size, 0, start)
+
+
+class Looking(LSTM):
+    """A cell that looks at its weights as it is made."""
+
+    def __init__(self, inputs: int, hidden: int, **options: float) -> None:
+        super().__init__(inputs, hidden, **options)
+        assert self.layer.weight_hh_l0.abs().sum().item() > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,6 +256,43 @@ def test_a_single_window_is_its_own_speed() -> None:
     found = summary(readings_of([1.0], [4.0]), Goal("mse", maximize=False), Watch())
     assert found["speed/sequences_per_second"] == 5
     assert not any(name.startswith("target/") for name in found)
+
+
+@given(st.lists(st.floats(0.5, 2.0), min_size=1, max_size=12))
+def test_the_spread_is_the_middle_half_of_the_windows_over_their_median(lasted: list[float]) -> None:
+    ends = [sum(lasted[: k + 1]) for k in range(len(lasted))]
+    found = steady_speeds(readings_of([1.0] * len(lasted), ends))
+    speeds = [80 / window for window in (lasted[1:] or lasted)]
+    assert found["speed/timesteps_per_second"] == pytest.approx(np.median(speeds))
+    low, high = np.percentile(speeds, [25, 75])
+    spread = [pytest.approx((high - low) / np.median(speeds), abs=1e-9)] if len(speeds) >= 4 else []
+    assert [value for name, value in found.items() if name == "speed/spread"] == spread
+
+
+def test_what_a_run_computes_by_hand() -> None:
+    asked = spec(model__hidden=8, model__layers=2)
+    task = make_task(asked)
+    needed = flops.training(task.signature, asked.model)
+    readings = readings_of([1.0, 1.0, 1.0], [4.0, 5.0, 6.0])
+    total = needed.timestep * 240 + needed.sequence * 60
+    assert effort(readings, steady_speeds(readings), task, asked, peak=None) == {"cost/flops": total}
+    assert effort(readings, steady_speeds(readings), task, asked, peak=1e9) == {
+        "cost/flops": total,
+        "speed/mfu": (needed.timestep * 80 + needed.sequence * 20) / 1e9,
+    }
+    assert effort([], {}, task, asked, peak=1e9) == {}
+
+
+def test_a_cell_that_cannot_be_counted_has_no_flops_and_runs() -> None:
+    result, _ = run(spec(model__cell=f"{__name__}:Looking"))
+    assert result.status is Status.FINISHED
+    assert not {"cost/flops", "speed/mfu"} & result.metrics.keys()
+
+
+def test_a_run_says_what_it_computed() -> None:
+    result = execute(spec(), Notes(), peak=1e12)
+    assert result.metrics["cost/flops"] > 0
+    assert 0 < result.metrics["speed/mfu"] < 1
 
 
 def test_no_reading_has_no_figures_but_the_cost() -> None:
