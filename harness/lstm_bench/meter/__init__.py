@@ -1,6 +1,7 @@
 """What a run cost, and where it ran: stopwatches, memory and processor of a run, facts of the machine.
 
-No room of this package ever starts CUDA: in a process that has not, it stays unstarted, and its forks may.
+No room of this package starts CUDA, so that in a process that has not, it stays unstarted, and its forks may; but for
+`peak`, which runs in a process of its own.
 """
 
 from lstm_bench.meter.machine import has_native_bfloat16, machine
