@@ -1,0 +1,75 @@
+"""What a timing is worth here: the machine's peak, the noise between equals, what glibc's memory is worth, cuDNN.
+
+Each computes, for seconds, in processes of its own.
+"""
+
+import platform
+import statistics
+
+import torch
+
+from lstm_bench.doctor import steps
+from lstm_bench.doctor.finding import Finding, State
+from lstm_bench.meter import has_native_bfloat16, machine
+from lstm_bench.pool.apart import apart, ensure_peak
+from lstm_bench.pool.nursery import KEEP_MEMORY
+from lstm_bench.record.files import Results
+
+ROUNDS = 3  # of two processes
+NOISY = 0.1  # a difference that two equal trainings should not show
+AS_GLIBC_IS = "MALLOC_MMAP_THRESHOLD_=131072 MALLOC_TRIM_THRESHOLD_=131072"  # its defaults (mallopt(3))
+
+
+def peak(results: Results) -> Finding:
+    """The best rate of the matrix products at each precision of runs, on the device that there is."""
+    on = "cuda" if machine().get("gpus") and torch.backends.cuda.is_built() else "cpu"
+    precisions = ["float32", *(["bfloat16"] if has_native_bfloat16(on) else [])]
+    found = {precision: ensure_peak(results.root, on, 1, precision, again=True) for precision in precisions}
+    rates = {precision: one["flops_per_second"] / 1e9 for precision, one in found.items()}
+    told = "; ".join(f"{rate:,.0f} GFLOP/s in {name} ({found[name]['path']})" for name, rate in rates.items())
+    of = "on one thread" if on == "cpu" else "on the card"
+    return Finding(State.WELL, f"{told}, {of}", figures={f"{name}_gflops": rate for name, rate in rates.items()})
+
+
+def noise(_: Results) -> Finding:
+    """How far apart two equal trainings come out, a pair of blocks of steps at a time."""
+    ratios: list[float] = apart(steps.__name__, "noise")
+    floor = 2 * statistics.stdev(ratios)
+    found = (
+        f"two equal trainings, {len(ratios)} times in turns: their ratio {statistics.mean(ratios):.3f} ± {floor:.3f}"
+    )
+    figures = {"ratio": statistics.mean(ratios), "floor": floor}
+    if floor > NOISY:
+        fix = "believe no smaller difference of single timings; end what else computes here, and measure again"
+        return Finding(State.NOTE, found, fix, figures)
+    return Finding(State.WELL, f"{found}: single timings closer than that are equal", figures=figures)
+
+
+def allocator(_: Results) -> Finding:
+    """What it gains a run of 256 units that glibc keeps its memory (see `pool.nursery`)."""
+    if platform.libc_ver()[0] != "glibc":
+        return Finding(State.ABSENT, "this system's memory is not glibc's: nothing to tell it")
+    rounds = [(apart(steps.__name__, "lstm"), apart(steps.__name__, "lstm", without=list(KEEP_MEMORY)))
+              for _ in range(ROUNDS)]  # fmt: skip
+    kept, freed = (1e3 * statistics.median(column) for column in zip(*rounds, strict=True))
+    gain = statistics.median(freely / keeping for keeping, freely in rounds)
+    found = (
+        f"a step of {steps.HIDDEN} units, batch {steps.BATCH}: {kept:.0f} ms as runs have it, with memory kept; "
+        f"{freed:.0f} ms as glibc is: {gain:.2f}x"
+    )
+    figures = {"kept_ms": kept, "freed_ms": freed, "gain": gain}
+    if gain < 1 - NOISY:
+        return Finding(State.NOTE, found, f"your own settings win: export {AS_GLIBC_IS}", figures)
+    return Finding(State.WELL, found, figures=figures)
+
+
+def cudnn(_: Results) -> Finding:
+    """Whether a training on the card repeats, bit for bit."""
+    if not machine().get("gpus") or not torch.backends.cuda.is_built():
+        return Finding(State.ABSENT, "no card, or a torch without CUDA")
+    first, again = apart(steps.__name__, "cudnn")
+    if first == again:
+        return Finding(State.WELL, f"cuDNN {machine().get('cudnn')}: a training repeats, bit for bit")
+    apart_by = max(abs(a - b) for a, b in zip(first, again, strict=True))
+    found = f"cuDNN {machine().get('cudnn')}: a training does not repeat; losses are up to {apart_by:.1g} apart"
+    return Finding(State.NOTE, found, "export CUBLAS_WORKSPACE_CONFIG=:4096:8, and compare over seeds, not runs")
