@@ -25,7 +25,8 @@ def device(_: Results) -> Finding:
     """The processor and the cards."""
     facts = machine()
     cards: list[str] = facts.get("gpus", [])
-    chip = f"{facts['cpu']} {'with' if has_native_bfloat16('cpu') else 'without'} bfloat16, {', '.join(cards) or 'no card'}"
+    has = "with" if has_native_bfloat16("cpu") else "without"
+    chip = f"{facts['cpu']} {has} bfloat16, {', '.join(cards) or 'no card'}"
     if cards and not torch.backends.cuda.is_built():
         found = f"{chip}, which torch {torch.__version__} cannot use: it is built without CUDA"
         return Finding(State.NOTE, found, "install a torch with CUDA: https://pytorch.org/get-started/locally")

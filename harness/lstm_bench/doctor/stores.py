@@ -82,7 +82,9 @@ def mlflow(results: Results) -> Finding:
 
 
 def _remade(results: Results) -> str:
-    return f"make it again from the files: lstm-bench --results {results.root} sync --rebuild"
+    if any(results.runs.glob("*/spec.toml")):
+        return f"make it again from the files: lstm-bench --results {results.root} sync --rebuild"
+    return f"it shows no run of this folder: mv {results.mlflow_db} {results.mlflow_db}.damaged"
 
 
 def _schema(store: Path) -> str:
