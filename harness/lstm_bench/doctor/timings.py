@@ -15,7 +15,7 @@ from lstm_bench.pool.apart import apart, ensure_peak
 from lstm_bench.pool.nursery import KEEP_MEMORY
 from lstm_bench.record.files import Results
 
-ROUNDS = 3  # of two processes
+ROUNDS = 2  # of two processes
 NOISY = 0.1  # a difference that two equal trainings should not show
 AS_GLIBC_IS = "MALLOC_MMAP_THRESHOLD_=131072 MALLOC_TRIM_THRESHOLD_=131072"  # its defaults (mallopt(3))
 
