@@ -6,13 +6,14 @@ is not computed, and not counted. Elementwise work (gates, normalisation, loss, 
 of padding: what is counted is what the model needs, not what a machine happens to do.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
 
-from lstm_bench.model import SequenceModel
-from lstm_bench.spec import ModelSpec
+from lstm_bench.model import NONE, SequenceModel
+from lstm_bench.spec import ModelSpec, Value
 from lstm_bench.task import Signature
 
 ELEMENTWISE = ("bias", "peephole")  # in the name of a parameter that is no matrix, whatever its shape
@@ -24,7 +25,7 @@ class Flops:
 
     Attributes:
         timestep: for each time step.
-        sequence: besides, for each sequence: a head that answers but once.
+        sequence: besides, for each sequence: a head that answers but once, and what narrows its input.
     """
 
     timestep: int
@@ -35,32 +36,35 @@ class Flops:
         return self.timestep * timesteps + self.sequence * sequences
 
 
-def forward(signature: Signature, spec: ModelSpec) -> Flops:
+def forward(signature: Signature, spec: ModelSpec, options: Mapping[str, Value] = NONE) -> Flops:
     """Of a model's outputs alone. Looking up an embedding takes none."""
-    network = _shapes(signature, spec)
-    layers, head = 2 * _weights(network.layers), 2 * network.head.weight.numel()
-    return Flops(layers + head, 0) if signature.every_step else Flops(layers, head)
+    network = _shapes(signature, spec, options)
+    layers, answer = 2 * _weights(network.layers), 2 * (_weights(network.narrow) + _weights(network.head))
+    return Flops(layers + answer, 0) if signature.every_step else Flops(layers, answer)
 
 
-def training(signature: Signature, spec: ModelSpec) -> Flops:
-    """Forward, and backward for the gradients of all weights: three times forward, less the input's own gradient."""
-    there = forward(signature, spec)
-    return Flops(3 * there.timestep - _of_input(signature, spec), 3 * there.sequence)
+def training(signature: Signature, spec: ModelSpec, options: Mapping[str, Value] = NONE) -> Flops:
+    """Forward, and backward for the gradients of all weights: three times forward, less the input's own gradient.
+
+    A gradient that a cell truncates is counted as a whole one.
+    """
+    there = forward(signature, spec, options)
+    return Flops(3 * there.timestep - _of_input(signature, spec, options), 3 * there.sequence)
 
 
-def count(signature: Signature, spec: ModelSpec) -> dict[str, int]:
+def count(signature: Signature, spec: ModelSpec, options: Mapping[str, Value] = NONE) -> dict[str, int]:
     """How large a model is.
 
     Returns:
         `params`: weights in all. `flops`: of a time step forward, a head that answers but once left out.
     """
-    params = sum(p.numel() for p in _shapes(signature, spec).parameters())
-    return {"params": params, "flops": forward(signature, spec).timestep}
+    params = sum(p.numel() for p in _shapes(signature, spec, options).parameters())
+    return {"params": params, "flops": forward(signature, spec, options).timestep}
 
 
-def _shapes(signature: Signature, spec: ModelSpec) -> SequenceModel:
+def _shapes(signature: Signature, spec: ModelSpec, options: Mapping[str, Value]) -> SequenceModel:
     with torch.device("meta"):
-        return SequenceModel(signature, spec)
+        return SequenceModel(signature, spec, options)
 
 
 def _weights(module: nn.Module) -> int:
@@ -73,8 +77,8 @@ def _is_matrix(name: str, parameter: nn.Parameter) -> bool:
     return parameter.ndim > 1 and not any(word in own for word in ELEMENTWISE)
 
 
-def _of_input(signature: Signature, spec: ModelSpec) -> int:
-    """The model's products with its input, which needs no gradient: what one more input adds, times the inputs.
+def _of_input(signature: Signature, spec: ModelSpec, options: Mapping[str, Value]) -> int:
+    """The layers' products with the model's input, which needs no gradient: what one more input adds, times the inputs.
 
     An embedding's vectors do need theirs, which are its weights'.
     """
@@ -84,4 +88,5 @@ def _of_input(signature: Signature, spec: ModelSpec) -> int:
         width, wider = signature.vocab, replace(signature, vocab=signature.vocab + 1)
     else:
         return 0
-    return width * (forward(wider, spec).timestep - forward(signature, spec).timestep)
+    more, here = (_weights(_shapes(one, spec, options).layers) for one in (wider, signature))
+    return 2 * width * (more - here)

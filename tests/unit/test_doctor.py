@@ -19,6 +19,7 @@ from made import make_study
 from rich.console import Console
 from shell import call
 
+from lstm_bench.allocator import CHOICE, KEEP_MEMORY
 from lstm_bench.doctor import machine, packages, steps, stores, timings
 from lstm_bench.doctor.examination import CHECKS, Check, examined
 from lstm_bench.doctor.finding import Finding, State
@@ -215,13 +216,25 @@ def test_the_noise_between_equals(spread: float, state: State, monkeypatch: pyte
     assert found.figures == {"ratio": pytest.approx(1.0), "floor": pytest.approx(2 * statistics.stdev(ratios))}
 
 
-@pytest.mark.parametrize(("freed", "state"), [(0.16, State.WELL), (0.08, State.NOTE)])
-def test_what_glibc_s_memory_is_worth(freed: float, state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("freed", "choice", "state"),
+    [
+        (0.16, "tuned", State.WELL),
+        (0.08, "tuned", State.NOTE),
+        (0.16, "system", State.NOTE),
+        (0.08, "system", State.WELL),
+    ],
+)
+def test_what_glibc_s_memory_is_worth(freed: float, choice: str, state: State, monkeypatch: pytest.MonkeyPatch) -> None:
     """The numbers alone, likewise."""
-    monkeypatch.setattr(timings, "apart", lambda *_, without=(): freed if without else 0.1)
+    monkeypatch.setattr(timings, "apart", lambda *_, without=(), **kept: freed if without or not kept else 0.1)
     monkeypatch.setattr("platform.libc_ver", lambda: ("glibc", "2.36"))
+    monkeypatch.setenv(CHOICE, choice)
+    for name in KEEP_MEMORY:
+        monkeypatch.delenv(name, raising=False)
     found = timings.allocator(Results(Path()))
-    assert found.state is state
+    assert (found.state, bool(found.fix)) == (state, state is State.NOTE)
+    assert found.found.endswith("started so" if choice == "tuned" else "started without")
     assert found.figures == {
         "kept_ms": pytest.approx(100),
         "freed_ms": pytest.approx(1e3 * freed),

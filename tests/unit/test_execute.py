@@ -272,7 +272,7 @@ def test_the_spread_is_the_middle_half_of_the_windows_over_their_median(lasted: 
 def test_what_a_run_computes_by_hand() -> None:
     asked = spec(model__hidden=8, model__layers=2)
     task = make_task(asked)
-    needed = flops.training(task.signature, asked.model)
+    needed = flops.training(task.signature, asked.model, asked.cell)
     readings = readings_of([1.0, 1.0, 1.0], [4.0, 5.0, 6.0])
     total = needed.timestep * 240 + needed.sequence * 60
     assert effort(readings, steady_speeds(readings), task, asked, peak=None) == {"cost/flops": total}

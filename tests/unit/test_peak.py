@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from lstm_bench.allocator import CHOICE, KEEP_MEMORY
 from lstm_bench.errors import BenchError
 from lstm_bench.execute import spec_of
 from lstm_bench.meter import peak
@@ -73,6 +74,9 @@ def test_what_runs_apart_has_the_environment_that_it_is_given(tmp_path: Path, mo
         "print(json.dumps([sys.argv[1:], [os.environ.get(name) for name in names]]))\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
+    monkeypatch.setenv(CHOICE, "tuned")
+    for name in KEEP_MEMORY:
+        monkeypatch.delenv(name, raising=False)
     kept = str(2**30)
     assert apart("told", 1, "two", MINE="3") == [["1", "two"], [kept, kept, "3"]]
     assert apart("told", without=["MALLOC_TRIM_THRESHOLD_"]) == [[], [None, kept, None]]

@@ -3,21 +3,21 @@
 Each computes, for seconds, in processes of its own.
 """
 
+import os
 import platform
 import statistics
 
 import torch
 
+from lstm_bench.allocator import CHOICE, KEEP_MEMORY, added
 from lstm_bench.doctor import steps
 from lstm_bench.doctor.finding import Finding, State
 from lstm_bench.meter import has_native_bfloat16, machine
 from lstm_bench.pool.apart import apart, ensure_peak
-from lstm_bench.pool.nursery import KEEP_MEMORY
 from lstm_bench.record.files import Results
 
 ROUNDS = 2  # of two processes
 NOISY = 0.1  # a difference that two equal trainings should not show
-AS_GLIBC_IS = "MALLOC_MMAP_THRESHOLD_=131072 MALLOC_TRIM_THRESHOLD_=131072"  # its defaults (mallopt(3))
 
 
 def peak(results: Results) -> Finding:
@@ -46,20 +46,24 @@ def noise(_: Results) -> Finding:
 
 
 def allocator(_: Results) -> Finding:
-    """What it gains a run of 256 units that glibc keeps its memory (see `pool.nursery`)."""
+    """What it gains a run of 256 units that glibc keeps its memory, and whether runs are started so."""
     if platform.libc_ver()[0] != "glibc":
         return Finding(State.ABSENT, "this system's memory is not glibc's: nothing to tell it")
-    rounds = [(apart(steps.__name__, "lstm"), apart(steps.__name__, "lstm", without=list(KEEP_MEMORY)))
+    rounds = [(apart(steps.__name__, "lstm", **KEEP_MEMORY), apart(steps.__name__, "lstm", without=KEEP_MEMORY))
               for _ in range(ROUNDS)]  # fmt: skip
     kept, freed = (1e3 * statistics.median(column) for column in zip(*rounds, strict=True))
     gain = statistics.median(freely / keeping for keeping, freely in rounds)
+    is_kept = (os.environ | added()).items() >= KEEP_MEMORY.items()
     found = (
-        f"a step of {steps.HIDDEN} units, batch {steps.BATCH}: {kept:.0f} ms as runs have it, with memory kept; "
-        f"{freed:.0f} ms as glibc is: {gain:.2f}x"
+        f"a step of {steps.HIDDEN} units, batch {steps.BATCH}: {kept:.0f} ms with memory kept from step to step, "
+        f"{freed:.0f} ms as glibc is: {gain:.2f}x; runs are started {'so' if is_kept else 'without'}"
     )
     figures = {"kept_ms": kept, "freed_ms": freed, "gain": gain}
-    if gain < 1 - NOISY:
-        return Finding(State.NOTE, found, f"your own settings win: export {AS_GLIBC_IS}", figures)
+    if is_kept and gain < 1 - NOISY:
+        return Finding(State.NOTE, found, "--allocator system before a command", figures)
+    if not is_kept and gain > 1 + NOISY:
+        fix = f"no --allocator system, {CHOICE}, or MALLOC_..._THRESHOLD_ of your own"
+        return Finding(State.NOTE, found, fix, figures)
     return Finding(State.WELL, found, figures=figures)
 
 

@@ -4,19 +4,19 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
+from lstm_bench import allocator
 from lstm_bench.errors import BenchError, in_one_line
 from lstm_bench.meter import peak
-from lstm_bench.pool.nursery import KEEP_MEMORY
 from lstm_bench.record.peaks import keep_peak, known_peak
 
 PATIENCE = 120.0  # seconds
 
 
-def apart(module: str, *arguments: object, without: Sequence[str] = (), **environment: str) -> Any:
+def apart(module: str, *arguments: object, without: Container[str] = (), **environment: str) -> Any:
     """What `python -m module arguments` prints as JSON, its environment that of a run.
 
     Args:
@@ -28,7 +28,8 @@ def apart(module: str, *arguments: object, without: Sequence[str] = (), **enviro
     Raises:
         BenchError: it failed, with its last words.
     """
-    inherited = {name: value for name, value in (KEEP_MEMORY | os.environ | environment).items() if name not in without}
+    whole = os.environ | allocator.added() | environment
+    inherited = {name: value for name, value in whole.items() if name not in without}
     command = [sys.executable, "-P", "-m", module, *map(str, arguments)]
     try:
         done = subprocess.run(  # noqa: S603  # our own module
