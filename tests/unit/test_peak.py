@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from shell import call
 
 from lstm_bench.allocator import CHOICE, KEEP_MEMORY
+from lstm_bench.cli.options import console
+from lstm_bench.cli.studies import _know_the_peaks
 from lstm_bench.errors import BenchError
 from lstm_bench.execute import spec_of
 from lstm_bench.meter import peak
@@ -15,7 +18,9 @@ from lstm_bench.pool.apart import apart, ensure_peak
 from lstm_bench.pool.child import _peak
 from lstm_bench.record.files import Results
 from lstm_bench.record.peaks import keep_peak, known_peak
-from lstm_bench.record.run import new_run_id
+from lstm_bench.record.run import RunFiles, new_run_id
+from lstm_bench.suites import StudyTable
+from lstm_bench.tuning.study import Question
 
 HERE = peak.place("cpu", 1, "float32")
 
@@ -103,3 +108,26 @@ def test_what_breaks_apart_is_told_in_one_line(
 
 def test_a_place_is_plain_json() -> None:
     assert json.loads(json.dumps(HERE)) == HERE
+
+
+def test_one_run_measures_no_peak_and_has_no_share_of_it(tmp_path: Path) -> None:
+    done = call(tmp_path, "run", "toy:Toy")
+    assert done.returncode == 0, done.stderr
+    (path,) = (tmp_path / "results" / "runs").iterdir()
+    result = RunFiles(path).result
+    assert result
+    assert "cost/flops" in result.metrics
+    assert "speed/mfu" not in result.metrics
+    assert not (tmp_path / "results" / "peaks.jsonl").exists()
+
+
+def test_a_bench_goes_on_where_the_peak_cannot_be_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def out_of_luck(*_: object) -> None:
+        raise BenchError("lstm_bench.meter.peak: no luck")
+
+    monkeypatch.setattr("lstm_bench.pool.apart.apart", out_of_luck)
+    question = Question.of(StudyTable({"task": "toy:Toy"}), {}, workers=1)
+    _know_the_peaks([question, question], Results(tmp_path), console())
+    assert capsys.readouterr().out == "without a peak rate there is no speed/mfu: lstm_bench.meter.peak: no luck\n"

@@ -13,7 +13,6 @@ from lstm_bench.doctor.finding import Finding, State
 from lstm_bench.meter import has_native_bfloat16, machine
 from lstm_bench.pool import cores
 from lstm_bench.record.files import Results
-from lstm_bench.spec import RunSpec
 
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container, in the second version of control groups
 WORK = 20_000  # additions, some 0.5 ms
@@ -36,8 +35,7 @@ def device(_: Results) -> Finding:
 def threads(_: Results, quota: Path = QUOTA) -> Finding:
     """How many cores may be used, and what takes them."""
     usable, there, load = cores(), os.cpu_count() or 1, os.getloadavg()[0]
-    own = RunSpec(task="").threads
-    found = f"{usable} of {there} cores, so {usable} runs at once of {own} thread each; load {load:.1f}"
+    found = f"{usable} of {there} cores, one for each run at once; load {load:.1f}"
     figures = {"cores": usable, "load": load}
     allowed = _allowed(quota)
     if allowed and allowed < usable:

@@ -22,7 +22,7 @@ NOISY = 0.1  # a difference that two equal trainings should not show
 
 def peak(results: Results) -> Finding:
     """The best rate of the matrix products at each precision of runs, on the device that there is."""
-    on = "cuda" if machine().get("gpus") and torch.backends.cuda.is_built() else "cpu"
+    on = "cuda" if _has_card() else "cpu"
     precisions = ["float32", *(["bfloat16"] if has_native_bfloat16(on) else [])]
     found = {precision: ensure_peak(results.root, on, 1, precision, again=True) for precision in precisions}
     rates = {precision: one["flops_per_second"] / 1e9 for precision, one in found.items()}
@@ -69,7 +69,7 @@ def allocator(_: Results) -> Finding:
 
 def cudnn(_: Results) -> Finding:
     """Whether a training on the card repeats, bit for bit."""
-    if not machine().get("gpus") or not torch.backends.cuda.is_built():
+    if not _has_card():
         return Finding(State.ABSENT, "no card, or a torch without CUDA")
     first, again = apart(steps.__name__, "cudnn")
     if first == again:
@@ -77,3 +77,8 @@ def cudnn(_: Results) -> Finding:
     apart_by = max(abs(a - b) for a, b in zip(first, again, strict=True))
     found = f"cuDNN {machine().get('cudnn')}: a training does not repeat; losses are up to {apart_by:.1g} apart"
     return Finding(State.NOTE, found, "export CUBLAS_WORKSPACE_CONFIG=:4096:8, and compare over seeds, not runs")
+
+
+def _has_card() -> bool:
+    """Whether there is one that torch can use; asks NVML and the build, and starts no CUDA."""
+    return bool(machine().get("gpus")) and torch.backends.cuda.is_built()

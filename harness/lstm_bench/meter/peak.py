@@ -41,7 +41,7 @@ class Path(NamedTuple):
 def place(device: str, threads: int, precision: str) -> dict[str, Any]:
     """What a peak depends on: the processor or card, torch, and how it is asked to compute."""
     facts = machine()
-    chip = {"cpu": facts["cpu"], "cores": facts["cores"]} if device == "cpu" else {"gpus": facts.get("gpus", [])}
+    chip = {name: facts[name] for name in (("gpus",) if device == "cuda" else ("cpu", "cores")) if name in facts}
     return {"device": device, "threads": threads, "precision": precision, "torch": torch.__version__, **chip}
 
 
