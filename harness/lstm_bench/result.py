@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+BUDGET = "progress/budget"  # a reading's metric: the share of the run's budget that is used
+
 
 class Status(enum.StrEnum):
     """How a run ended. All but `killed` count as done: a killed run is taken up again."""
@@ -52,6 +54,11 @@ class Reading:
     seconds: float
     time_ms: int
     metrics: Mapping[str, float]
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the run's whole budget is used."""
+        return self.metrics.get(BUDGET, 0.0) >= 1
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

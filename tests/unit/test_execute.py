@@ -10,8 +10,9 @@ from toy import Toy
 
 from lstm_bench.cells.lstm import LSTM
 from lstm_bench.errors import UsageError
-from lstm_bench.execute import Word, execute, facts, go_on, spec_of, summary
+from lstm_bench.execute import Word, execute, facts, go_on, spec_of
 from lstm_bench.meter import Watch
+from lstm_bench.outcome import summary
 from lstm_bench.result import Reading, RunResult, Status
 from lstm_bench.spec import RunSpec
 from lstm_bench.task import Batch, Goal, Signature, Split

@@ -4,6 +4,7 @@ No room of this package ever starts CUDA: in a process that has not, it stays un
 """
 
 from lstm_bench.meter.machine import has_native_bfloat16, machine
+from lstm_bench.meter.nvml import cards
 from lstm_bench.meter.sampler import ResourceMeter
 from lstm_bench.meter.source import source_diff
 from lstm_bench.meter.watch import Stopwatch, Watch, synchronize
@@ -12,6 +13,7 @@ __all__ = [
     "ResourceMeter",
     "Stopwatch",
     "Watch",
+    "cards",
     "has_native_bfloat16",
     "machine",
     "source_diff",
