@@ -122,7 +122,6 @@ def train(state: TrainState, task: Task, spec: TrainSpec, *, watch: Watch) -> Ge
             synchronize(state.device)
         with watch.evaluating:
             scores = evaluate(state.model, task, "valid", state.seed, state.device, spec)
-        progress = {BUDGET: share(), **seen(state, epoch)}
         seconds, began = watch.training.seconds - began, watch.training.seconds
         state.seconds += seconds
         metrics = {
@@ -131,7 +130,8 @@ def train(state: TrainState, task: Task, spec: TrainSpec, *, watch: Watch) -> Ge
             "train/gradient_norm_max": float(sums.largest_norm),
             **{f"valid/{name}": score for name, score in scores.items()},
             "speed/window_timesteps_per_second": (state.timesteps - timesteps) / seconds,
-            **progress,
+            BUDGET: share(),
+            **seen(state, epoch),
         }
         reading = Reading(state.step, state.sequences, state.timesteps, state.seconds, now_ms(), metrics)
         name = f"valid/{task.goal.metric}"
