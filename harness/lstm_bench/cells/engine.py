@@ -15,8 +15,6 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-State = tuple[Tensor, ...]
-
 
 @dataclass(frozen=True, slots=True)
 class Variant:
