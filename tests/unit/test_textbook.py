@@ -16,6 +16,7 @@ TEXTBOOK: dict[str, Value] = {
     "model.hidden": HIDDEN,
     "model.layers": LAYERS,
     "model.dropout": 0.0,
+    "model.biases": "drawn",  # as nn.LSTM draws them
     "train.epochs": EPOCHS,
     "train.batch_size": 10**6,  # more than there are: the whole training split
     "train.eval_every": 1,  # after each epoch
@@ -73,7 +74,7 @@ def test_ten_epochs_of_the_textbook() -> None:
         loss = criterion(script(x), y)
         loss.backward()
         optimizer.step()
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
         script.eval()
         with torch.no_grad():
             accuracies.append(float((script(valid_x).argmax(1) == valid_y).float().mean()))
