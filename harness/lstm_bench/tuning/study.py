@@ -94,6 +94,10 @@ class Question:
             raise UsageError(
                 "--deterministic with --minutes: how many trials fit into a time is not repeatable; use --trials"
             )
+        if strategy.deterministic and (base.train.seconds or "train.seconds" in space.distributions):
+            raise UsageError(
+                "--deterministic with train.seconds: how far a run comes in a time is not repeatable; use train.steps"
+            )
         strategy = replace(strategy, enqueue=[space.check(first) for first in strategy.enqueue])
         refuse(sampler, pruner, space, objectives=max(1, len(strategy.objectives)))
         held_to = workers if strategy.deterministic else None
