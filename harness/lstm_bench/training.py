@@ -109,7 +109,7 @@ def train(state: TrainState, task: Task, spec: TrainSpec, *, watch: Watch) -> Ge
     epoch = task.signature.epoch_timesteps
 
     def share() -> float:
-        """Of the budget that is used now; `train` is the only one to count seconds, so it knows the rest."""
+        """Of the budget that is used by now, the seconds of the window that goes on included."""
         seconds = state.seconds + watch.training.elapsed - began
         epochs = state.timesteps / epoch if epoch else 0.0
         return used(spec, steps=state.step, sequences=state.sequences, epochs=epochs, seconds=seconds)
