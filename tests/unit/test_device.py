@@ -6,9 +6,12 @@ import pytest
 import torch
 
 from lstm_bench import device
-from lstm_bench.device import deterministic, resolved_device, resolved_precision
+from lstm_bench.device import FASTER_FROM, deterministic, resolved_device, resolved_precision
 from lstm_bench.errors import UsageError
-from lstm_bench.spec import ModelSpec, RunSpec
+from lstm_bench.evaluation import autocast
+from lstm_bench.model import SequenceModel
+from lstm_bench.spec import ModelSpec, RunSpec, TrainSpec
+from lstm_bench.task import Signature
 
 CARD = {"driver": "1", "gpus": ["a card"]}
 
@@ -77,3 +80,21 @@ def test_strict_lasts_as_long_as_the_run(kind: Any, monkeypatch: pytest.MonkeyPa
         raise RuntimeError("the run broke")
     assert (inside, torch.are_deterministic_algorithms_enabled()) == ([kind == "strict"], False)
     assert os.environ.get("CUBLAS_WORKSPACE_CONFIG") == (":4096:8" if kind == "strict" else None)
+
+
+@pytest.mark.parametrize("cell", sorted(FASTER_FROM))
+def test_what_auto_takes_to_bfloat16_learns_the_same_in_it(cell: str) -> None:
+    torch.manual_seed(0)
+    model = SequenceModel(Signature(features=3, outputs=2, every_step=True), ModelSpec(cell=cell, hidden=32, layers=2))
+    x_BTF, found = torch.randn(8, 20, 3), []
+    for precision in ("float32", "bfloat16"):
+        model.zero_grad()
+        with autocast(torch.device("cpu"), TrainSpec(precision=precision)):  # type: ignore[arg-type]
+            output, _ = model(x_BTF)
+        output.float().square().mean().backward()
+        gradient = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+        found.append((output.detach().float().flatten(), gradient))
+    for exact, rounded in zip(*found, strict=True):
+        assert exact.dtype == rounded.dtype == torch.float32
+        assert not torch.equal(exact, rounded)
+        assert torch.cosine_similarity(exact, rounded, dim=0) > 0.99
