@@ -13,10 +13,9 @@ import torch
 from torch import nn
 
 from lstm_bench.model import NONE, SequenceModel
+from lstm_bench.optimizer import is_matrix
 from lstm_bench.spec import ModelSpec, Value
 from lstm_bench.task import Signature
-
-ELEMENTWISE = ("bias", "peephole")  # in the name of a parameter that is no matrix, whatever its shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +68,7 @@ def _shapes(signature: Signature, spec: ModelSpec, options: Mapping[str, Value])
 
 def _weights(module: nn.Module) -> int:
     """Of its matrices."""
-    return sum(p.numel() for name, p in module.named_parameters() if _is_matrix(name, p))
-
-
-def _is_matrix(name: str, parameter: nn.Parameter) -> bool:
-    own = name.rpartition(".")[2]
-    return parameter.ndim > 1 and not any(word in own for word in ELEMENTWISE)
+    return sum(p.numel() for name, p in module.named_parameters() if is_matrix(name, p))
 
 
 def _of_input(signature: Signature, spec: ModelSpec, options: Mapping[str, Value]) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+BUDGET = "progress/budget"  # a reading's metric: the share of the run's budget that is used
 FEWEST = 4  # windows that have quartiles worth telling
 
 
@@ -54,6 +55,11 @@ class Reading:
     seconds: float
     time_ms: int
     metrics: Mapping[str, float]
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the run's whole budget is used."""
+        return self.metrics.get(BUDGET, 0.0) >= 1
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

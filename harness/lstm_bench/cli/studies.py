@@ -52,14 +52,16 @@ def bench(
 
 def _know_the_peaks(questions: "list[Question]", results: "Results", screen: "Console") -> None:
     """Measure what the machine can, once, before anything is timed: without it `speed/mfu` is absent."""
+    from lstm_bench.meter import precisions
     from lstm_bench.pool.apart import ensure_peak
 
-    for device, threads, precision in {(q.base.device, q.base.threads, q.base.train.precision) for q in questions}:
-        try:
-            with screen.status(f"measuring this machine's peak rate, once ({device}, {precision})"):
-                ensure_peak(results.root, device, threads, precision)
-        except BenchError as error:
-            screen.print(f"without a peak rate there is no speed/mfu: {error}", soft_wrap=True)
+    for device, threads, asked in sorted({(q.base.device, q.base.threads, q.base.train.precision) for q in questions}):
+        for precision in precisions(device) if asked == "auto" else [asked]:
+            try:
+                with screen.status(f"measuring this machine's peak rate, once ({device}, {precision})"):
+                    ensure_peak(results.root, device, threads, precision)
+            except BenchError as error:
+                screen.print(f"without a peak rate there is no speed/mfu: {error}", soft_wrap=True)
 
 
 def search(

@@ -12,7 +12,7 @@ import torch
 from lstm_bench.allocator import CHOICE, KEEP_MEMORY, added
 from lstm_bench.doctor import steps
 from lstm_bench.doctor.finding import Finding, State
-from lstm_bench.meter import has_native_bfloat16, machine
+from lstm_bench.meter import machine, precisions
 from lstm_bench.pool.apart import apart, ensure_peak
 from lstm_bench.record.files import Results
 
@@ -23,8 +23,7 @@ NOISY = 0.1  # a difference that two equal trainings should not show
 def peak(results: Results) -> Finding:
     """The best rate of the matrix products at each precision of runs, on the device that there is."""
     on = "cuda" if _has_card() else "cpu"
-    precisions = ["float32", *(["bfloat16"] if has_native_bfloat16(on) else [])]
-    found = {precision: ensure_peak(results.root, on, 1, precision, again=True) for precision in precisions}
+    found = {precision: ensure_peak(results.root, on, 1, precision, again=True) for precision in precisions(on)}
     rates = {precision: one["flops_per_second"] / 1e9 for precision, one in found.items()}
     told = "; ".join(f"{rate:,.0f} GFLOP/s in {name} ({found[name]['path']})" for name, rate in rates.items())
     of = "on one thread" if on == "cpu" else "on the card"
@@ -76,7 +75,9 @@ def cudnn(_: Results) -> Finding:
         return Finding(State.WELL, f"cuDNN {machine().get('cudnn')}: a training repeats, bit for bit")
     apart_by = max(abs(a - b) for a, b in zip(first, again, strict=True))
     found = f"cuDNN {machine().get('cudnn')}: a training does not repeat; losses are up to {apart_by:.1g} apart"
-    return Finding(State.NOTE, found, "export CUBLAS_WORKSPACE_CONFIG=:4096:8, and compare over seeds, not runs")
+    return Finding(
+        State.NOTE, found, "--set determinism=strict for a run that is to repeat; else compare over seeds, not runs"
+    )
 
 
 def _has_card() -> bool:

@@ -4,7 +4,8 @@ No room of this package starts CUDA, so that in a process that has not, it stays
 `peak`, which runs in a process of its own.
 """
 
-from lstm_bench.meter.machine import has_native_bfloat16, machine
+from lstm_bench.meter.machine import has_native_bfloat16, machine, precisions
+from lstm_bench.meter.nvml import cards
 from lstm_bench.meter.sampler import ResourceMeter
 from lstm_bench.meter.source import source_diff
 from lstm_bench.meter.watch import Stopwatch, Watch, synchronize
@@ -13,8 +14,10 @@ __all__ = [
     "ResourceMeter",
     "Stopwatch",
     "Watch",
+    "cards",
     "has_native_bfloat16",
     "machine",
+    "precisions",
     "source_diff",
     "synchronize",
 ]
