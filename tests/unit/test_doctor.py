@@ -294,7 +294,10 @@ def test_quick_as_json_for_machines(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_failure_is_exit_code_4_and_every_check_is_told(tmp_path: Path) -> None:
+def test_a_failure_is_exit_code_4_and_every_check_is_told_on_any_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     (tmp_path / "results").touch()
     done = call(tmp_path, "doctor", "--quick")
     assert done.returncode == 4

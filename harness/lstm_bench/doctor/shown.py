@@ -19,7 +19,7 @@ def as_line(name: str, finding: Finding) -> Table:
     line.add_column(overflow="fold")
     line.add_row(Text(finding.state, style=STYLES[finding.state]), name, Text(finding.found))
     if finding.fix:
-        line.add_row("", "", Text(f"→ {finding.fix}", style="bold"))
+        line.add_row("", Text("fix", style="dim"), Text(finding.fix, style="bold"))
     return line
 
 

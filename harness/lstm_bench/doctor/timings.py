@@ -35,7 +35,7 @@ def noise(_: Results) -> Finding:
     ratios: list[float] = apart(steps.__name__, "noise")
     floor = 2 * statistics.stdev(ratios)
     found = (
-        f"two equal trainings, {len(ratios)} times in turns: their ratio {statistics.mean(ratios):.3f} ± {floor:.3f}"
+        f"two equal trainings, {len(ratios)} times in turns: their ratio {statistics.mean(ratios):.3f} +/- {floor:.3f}"
     )
     figures = {"ratio": statistics.mean(ratios), "floor": floor}
     if floor > NOISY:
