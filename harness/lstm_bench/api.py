@@ -13,15 +13,16 @@ from lstm_bench import training
 from lstm_bench.adapter import Adapter
 from lstm_bench.analysis.answer import Board
 from lstm_bench.bench import run_study
+from lstm_bench.device import resolved_device, resolved_precision
 from lstm_bench.errors import UsageError
-from lstm_bench.execute import settled, spec_of
+from lstm_bench.execute import asked_of, check_epochs, spec_of
 from lstm_bench.meter import Watch
 from lstm_bench.once import run_once
 from lstm_bench.plugins import look_here
 from lstm_bench.pool import cores
 from lstm_bench.record.files import Results
 from lstm_bench.result import Reading, RunResult
-from lstm_bench.spec import Count, TrainSpec, Value, check_value, checked, flattened
+from lstm_bench.spec import Count, TrainSpec, Value, check_value, checked, flattened, over
 from lstm_bench.suites.options import table_of
 from lstm_bench.task import Task
 from lstm_bench.tuning.study import Question, check_name
@@ -51,10 +52,12 @@ def train(
         spec: how to train, whole; None: as a run of the task begins.
         seed: of the order of the data, and of the split where the task draws one.
         device: where to; the module is moved there.
-        values: of `TrainSpec`, on top of the spec: `steps`, `lr`, `batch_size`, ...
+        values: of `TrainSpec`, on top of the spec: `steps`, `lr`, `batch_size`, ...; a budget of another kind, such
+            as `epochs`, takes the place of its steps.
 
     Returns:
-        A generator of readings, one each `eval_every` steps and one at the end; closing it ends the training.
+        A generator of readings, one each `eval_every` steps and one at the end; closing it ends the training. What ends
+        a run before its budget, a target or `patience`, ends nothing here: leave the loop.
 
     Raises:
         UsageError: something does not exist or cannot be; what the module returns is looked at when it is first called.
@@ -63,9 +66,10 @@ def train(
         raise UsageError(f"model is {_told(model)}: expected an object of torch.nn.Module")
     asked, begin = _task_of(task)
     asked.prepare()
-    place = torch.device(device)
-    spec = checked(TrainSpec, {**asdict(spec or begin), **values}, "train.")
-    spec = settled(spec, place.type)
+    place = torch.device(resolved_device("auto") if device == "auto" else device)
+    spec = checked(TrainSpec, over(asdict(spec or begin), values, where=""), "train.")
+    check_epochs(spec, asked)
+    spec = replace(spec, precision=resolved_precision(spec.precision, place.type, None))
     state = training.TrainState.fresh(Adapter(model, asked.signature), spec, seed=seed, device=place)
     return training.train(state, asked, spec, watch=Watch())
 
@@ -74,7 +78,7 @@ def _task_of(task: "str | Path | Task") -> tuple[Task, TrainSpec]:
     """A task, and how a run of it begins to train."""
     if isinstance(task, str | Path):
         look_here()
-        spec, found = spec_of(table_of(task)[0].run, {})
+        spec, found = asked_of(table_of(task)[0].run, {})
         return found, spec.train
     if isinstance(task, type) or not hasattr(task, "batches"):
         raise UsageError(f"task is {_told(task)}: expected a name, module:attr, a TOML file, or an object of a task")

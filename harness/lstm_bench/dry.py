@@ -19,25 +19,30 @@ from lstm_bench.record.index import Index
 from lstm_bench.record.study import StudyFiles
 from lstm_bench.report.listing import asked_lines
 from lstm_bench.report.table import setting
-from lstm_bench.spec import RunSpec, fingerprint
+from lstm_bench.schedule import used
+from lstm_bench.spec import BUDGETS, RunSpec, fingerprint
 from lstm_bench.tuning.methods import make_sampler
 from lstm_bench.tuning.study import Question, place
 
 SHOWN = 4  # settings, and as many are timed
+SEEN = ("sequences", "epochs")
 STEPS = 10  # of a timed window; the one before it is the warm-up
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Seconds that were measured of a setting: a training step, an evaluation."""
+    """What was measured of a setting: seconds of a training step and of an evaluation, and what a step sees."""
 
     step: float
     evaluation: float
+    sequences: float
+    epochs: float
 
     def of(self, spec: RunSpec) -> float:
         """Seconds of a whole run that nobody stops."""
-        evaluations = math.ceil(spec.train.steps / spec.train.eval_every)
-        return self.step * spec.train.steps + self.evaluation * evaluations
+        share = used(spec.train, steps=1, sequences=self.sequences, epochs=self.epochs, seconds=self.step)
+        steps = math.ceil(1 / share)
+        return self.step * steps + self.evaluation * math.ceil(steps / spec.train.eval_every)
 
 
 def dry_run(question: Question, *, name: str | None, stem: str, results: Results, workers: int) -> Iterator[str]:
@@ -84,13 +89,15 @@ def timed(pool: LocalPool, spec: RunSpec, folder: Path) -> Cost:
     Raises:
         BenchError: the run failed.
     """
-    short = spec.with_values({"train.steps": 2 * STEPS, "train.eval_every": STEPS})
+    instead = {f"train.{kind}": 0 for kind in BUDGETS}
+    short = spec.with_values({**instead, "train.steps": 2 * STEPS, "train.eval_every": STEPS})
     jobs = [Job(short, folder / str(len(list(folder.iterdir()))))]
-    seconds = [0.0]
+    seconds, seen = [0.0], {}
     for event in pool.run(lambda: jobs.pop() if jobs else None):
         match event:
             case Heard(_, reading):
                 seconds.append(reading.seconds)
+                seen = {name: reading.metrics.get(f"progress/{name}", 0.0) / reading.step for name in SEEN}
             case Ended(_, result):
                 windows = [after - before for before, after in itertools.pairwise(seconds)]
                 if not windows:
@@ -98,7 +105,8 @@ def timed(pool: LocalPool, spec: RunSpec, folder: Path) -> Cost:
                         f"a run of {2 * STEPS} steps to time them ended as {result.status}: {result.reason}"
                     )
                 evaluations = len(windows)
-                return Cost(windows[-1] / STEPS, result.metrics.get("cost/eval_seconds", 0.0) / evaluations)
+                evaluation = result.metrics.get("cost/eval_seconds", 0.0) / evaluations
+                return Cost(windows[-1] / STEPS, evaluation, **seen)
     raise AssertionError("a run ends")
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import inspect
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
@@ -12,18 +12,17 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from lstm_bench import goal, losses, model, training
+from lstm_bench import evaluation, goal, losses, model, optimizer, schedule, training
 from lstm_bench import task as contract
 from lstm_bench.cells.make import load_cell, settled_options
+from lstm_bench.device import deterministic, resolved_device, resolved_precision
 from lstm_bench.errors import RecordError, UsageError, is_disk_full, unknown
-from lstm_bench.goal import Goal
-from lstm_bench.meter import ResourceMeter, Watch, has_native_bfloat16
-from lstm_bench.result import Reading, RunResult, Status, is_finite, steady_speeds
-from lstm_bench.spec import RunSpec, TrainSpec, Value, flattened, known_paths
+from lstm_bench.meter import ResourceMeter, Watch
+from lstm_bench.outcome import effort, no_better, stale, summary, why_diverged
+from lstm_bench.result import Reading, RunResult, Status, is_finite
+from lstm_bench.spec import RunSpec, TrainSpec, Value, flattened, known_paths, over
 from lstm_bench.task import Signature, Task, load_task, make_task, options_of, predicts_next, told
 from lstm_bench.writing import unwritable
-
-EARLIER = 3  # readings before the last that a diverged run's reason quotes
 
 
 class Word(NamedTuple):
@@ -58,6 +57,16 @@ def go_on(_: Reading) -> None:
 
 
 def spec_of(tables: Mapping[str, Any], settings: Mapping[str, Value]) -> tuple[RunSpec, Task]:
+    """The spec of one run of what a user wrote, nothing of it left open, and its task. See `asked_of`.
+
+    Raises:
+        UsageError: something in it does not exist or cannot be.
+    """
+    asked, task = asked_of(tables, settings)
+    return settled(asked), task
+
+
+def asked_of(tables: Mapping[str, Any], settings: Mapping[str, Value]) -> tuple[RunSpec, Task]:
     """The resolved spec of what a user wrote, and its task.
 
     The task's own defaults come first, then the tables (of a TOML file), then the settings (of `--set`).
@@ -73,7 +82,7 @@ def spec_of(tables: Mapping[str, Any], settings: Mapping[str, Value]) -> tuple[R
             f"--set task={settings['task']}: the task is named before, and its defaults are in: name that one"
         )
     cls = load_task(name)
-    values = {**getattr(cls, "defaults", {}), **flattened(tables), **settings}
+    values = over(getattr(cls, "defaults", {}), {**flattened(tables), **settings})
     known = known_paths(f.name for f in fields(cls))
     for path in values:
         if path not in known and not path.startswith("cell."):  # which options it has is looked at last
@@ -82,7 +91,9 @@ def spec_of(tables: Mapping[str, Any], settings: Mapping[str, Value]) -> tuple[R
 
 
 def resolve(spec: RunSpec) -> tuple[RunSpec, Task]:
-    """The spec with every option and the precision written out, and its task. Reads no data.
+    """The spec with every option and the device written out, and its task.
+
+    Reads no data, unless a budget in epochs asks how long one is.
 
     Raises:
         UsageError: the spec names something that does not exist or cannot be.
@@ -95,27 +106,38 @@ def resolve(spec: RunSpec) -> tuple[RunSpec, Task]:
         )
     if spec.model.tied and task.family != "language":
         raise UsageError(f"model.tied = true: expected false for '{spec.task}': what it reads is not what it predicts")
-    if spec.device == "cuda" and not torch.backends.cuda.is_built():  # asks the build; a card is not touched here
-        raise UsageError(f"device = 'cuda': torch {torch.__version__} is built without CUDA: install a build with it")
-    return replace(spec, options=options_of(task), cell=cell, train=settled(spec.train, spec.device)), task
+    check_epochs(spec.train, task)
+    return replace(spec, options=options_of(task), cell=cell, device=resolved_device(spec.device)), task
 
 
-def settled(train: TrainSpec, device: str) -> TrainSpec:
-    """The same with its precision written out, which `auto` leaves to the device."""
-    if train.precision != "auto":
-        return train
-    return replace(train, precision="bfloat16" if has_native_bfloat16(device) else "float32")
+def check_epochs(train: TrainSpec, task: Task) -> None:
+    """Refuse a budget in epochs where there are none.
+
+    Raises:
+        UsageError: it is one, and the task's data never repeat.
+    """
+    if train.epochs and not task.signature.epoch_timesteps:
+        raise UsageError(
+            f"train.epochs = {train.epochs:g}: the task's data never repeat, so they have no epochs: expected "
+            "train.sequences, train.steps or train.seconds"
+        )
+
+
+def settled(spec: RunSpec) -> RunSpec:
+    """The same with its precision written out: `auto` hangs on the model, which a search may change."""
+    precision = resolved_precision(spec.train.precision, spec.device, spec.model)
+    return replace(spec, train=replace(spec.train, precision=precision))
 
 
 def facts(spec: RunSpec, data_digest: str) -> dict[str, str]:
     """What lies beneath a run besides its spec: digests of its data and of the code that computes, and torch.
 
-    The code is that of the trainer, the model, the losses, and of the whole package that the module of the task or of
-    the cell lies in, of each class that it derives from and of each task that it wraps: what it computes with stands
-    there.
+    The code is that of the trainer, its optimiser and schedule, the model, the losses, and of the whole package that
+    the module of the task or of the cell lies in, of each class that it derives from and of each task that it wraps:
+    what it computes with stands there.
     """
     task, digest = make_task(spec), hashlib.sha256()
-    for module in (training, model, losses, contract, goal):
+    for module in (training, evaluation, optimizer, schedule, model, losses, contract, goal):
         digest.update(inspect.getsource(module).encode())
     for path in code_files([type(task), *map(type, told(task, "wraps", ())), load_cell(spec.model.cell)]):
         digest.update(path.read_bytes())
@@ -137,7 +159,9 @@ def package_files(module: Path, *, in_package: bool) -> list[Path]:
     return sorted(module.parent.glob("*.py")) if in_package else [module]
 
 
-def execute(spec: RunSpec, recorder: Recorder, verdict: Verdict = go_on, *, test: bool = False) -> RunResult:
+def execute(
+    spec: RunSpec, recorder: Recorder, verdict: Verdict = go_on, *, test: bool = False, peak: float | None = None
+) -> RunResult:
     """Train one model and say how it ended; an exception of the run becomes a status, not an exception.
 
     A run that an earlier process began goes on where its recorder says, and ends as it would have without the break:
@@ -149,6 +173,7 @@ def execute(spec: RunSpec, recorder: Recorder, verdict: Verdict = go_on, *, test
         verdict: asked after each reading; a word ends the run with it.
         test: measure the test split and the floors too, with the best reading's weights, which are kept then (confirm
             alone does).
+        peak: FLOP/s of the machine's matrix products on the run's device, threads and precision, where it is known.
     """
     watch = Watch()
     device = torch.device(spec.device)
@@ -168,7 +193,7 @@ def execute(spec: RunSpec, recorder: Recorder, verdict: Verdict = go_on, *, test
         if test and ended[0].complete:
             state.model.load_state_dict(state.best_weights)
             with watch.evaluating:
-                scores = training.evaluate(state.model, task, "test", spec.seed, device, spec.train)
+                scores = evaluation.evaluate(state.model, task, "test", spec.seed, device, spec.train)
             metrics.update({f"test/{name}": score for name, score in scores.items()})
             with watch.evaluating:
                 metrics.update(longer_scores(state, task, spec))
@@ -179,22 +204,13 @@ def execute(spec: RunSpec, recorder: Recorder, verdict: Verdict = go_on, *, test
         floors.update(task.floors(spec.seed))
         return status, reason
 
-    with ResourceMeter(device) as meter:
+    with ResourceMeter(device) as meter, deterministic(spec):
         status, reason, trace = attempt(learn)
         metrics |= summary(readings, task.goal, watch)
-    metrics |= meter.metrics()
+    metrics |= meter.metrics() | effort(readings, metrics, task, spec, peak)
     if test and status.complete:  # last, since a floor's time and memory are not the run's
         status, reason, trace = attempt(measure_floors)
     return RunResult(status, metrics, reason, trace, floors, no_better(metrics, floors, task.goal))
-
-
-def no_better(metrics: Mapping[str, float], floors: Mapping[str, float], goal: Goal) -> list[str]:
-    """The floors that a run's test score does not beat; of one that was not tested, whether `chance` is not beaten."""
-    tested, best = metrics.get(f"test/{goal.metric}"), metrics.get(f"best/{goal.metric}")
-    if tested is not None:
-        return [name for name, floor in floors.items() if not goal.better(tested, floor)]
-    beaten = best is None or goal.chance is None or goal.better(best, goal.chance)
-    return [] if beaten else ["chance"]
 
 
 def longer_scores(state: training.TrainState, task: Task, spec: RunSpec) -> dict[str, float]:
@@ -202,7 +218,7 @@ def longer_scores(state: training.TrainState, task: Task, spec: RunSpec) -> dict
     found = {}
     longer: Mapping[str, Task] = told(task, "longer", {})
     for name, one in longer.items():
-        scores = training.evaluate(state.model, one, "test", spec.seed, state.device, spec.train)
+        scores = evaluation.evaluate(state.model, one, "test", spec.seed, state.device, spec.train)
         found[f"test/{task.goal.metric}_{name}"] = scores[task.goal.metric]
     return found
 
@@ -245,55 +261,13 @@ def _listen(
             return Status.DIVERGED, why_diverged(readings, score)
         if task.goal.ends_run and task.goal.reached(reading.metrics[score]):
             return Status.SOLVED, None
-        if reading.step < spec.train.steps and (word := verdict(reading)):
+        if reading.is_last:
+            break
+        if spec.train.patience and stale(readings, score, task.goal) >= spec.train.patience:
+            return Status.FINISHED, f"{spec.train.patience} readings in a row were no better (train.patience)"
+        if word := verdict(reading):
             return word.status, word.reason or f"at step {reading.step}"
     return Status.FINISHED, None
-
-
-def why_diverged(readings: Sequence[Reading], score: str) -> str:
-    """What the figures did before they were no numbers any more, in one line: a burst, or a slow rise?"""
-    *before, last = readings
-    norm, loss = "train/gradient_norm_max", "train/loss"
-    figures = ", ".join(f"{name} {last.metrics[name]:g}" for name in (loss, score))
-    told = f"at step {last.step}: {figures}; largest gradient norm {last.metrics[norm]:.3g}"
-    if not before:
-        return told
-    losses = ", ".join(f"{reading.metrics[loss]:.3g}" for reading in before[-EARLIER:])
-    return f"{told} (at the reading before: {before[-1].metrics[norm]:.3g}); losses before: {losses}"
-
-
-def summary(readings: Sequence[Reading], goal: Goal, watch: Watch) -> dict[str, float]:
-    """A run's figures: what its readings say, and what it cost.
-
-    A run taken up again has trained before this watch was started, and its readings know; its other costs are those of
-    this process.
-    """
-    trained = readings[-1].seconds if readings else 0.0
-    return figures(readings, goal) | {
-        "cost/train_seconds": max(trained, watch.training.seconds),
-        "cost/eval_seconds": watch.evaluating.seconds,
-        "cost/harness_share": watch.harness_share,
-    }
-
-
-def figures(readings: Sequence[Reading], goal: Goal) -> dict[str, float]:
-    """What a run's readings say of it: best, last, target, speed."""
-    name = f"valid/{goal.metric}"
-    sound = [reading for reading in readings if is_finite(reading.metrics)]
-    metrics: dict[str, float] = {}
-    if sound:
-        best = (max if goal.maximize else min)(sound, key=lambda reading: reading.metrics[name])
-        metrics |= {f"best/{goal.metric}": best.metrics[name], "best/step": float(best.step)}
-        metrics |= {f"last/{goal.metric}": sound[-1].metrics[name]}
-        metrics |= {key: value for key, value in sound[-1].metrics.items() if key.startswith("progress/")}
-    hit = next((reading for reading in sound if goal.reached(reading.metrics[name])), None)
-    if hit:
-        metrics |= {
-            "target/seconds": hit.seconds,
-            "target/steps": float(hit.step),
-            "target/sequences": float(hit.sequences),
-        }
-    return metrics | steady_speeds(readings)
 
 
 def one_line(error: BaseException) -> str:

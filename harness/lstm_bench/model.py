@@ -147,22 +147,6 @@ def turned(x_BTH: Tensor, lengths_B: Tensor | None) -> Tensor:
     return x_BTH.gather(1, at_BT[..., None].expand_as(x_BTH))
 
 
-def count(signature: Signature, spec: ModelSpec, options: Mapping[str, Value] = NONE) -> dict[str, int]:
-    """How large a model is; nothing is allocated.
-
-    Returns:
-        `params`: weights in all. `flops`: floating-point operations of a time step forward, a multiplication and an
-        addition for each weight of a matrix; looking up an embedding takes none, and a head that answers but once a
-        sequence is left out.
-    """
-    with torch.device("meta"):
-        network = SequenceModel(signature, spec, options)
-    matrices = sum(p.numel() for layer in network.layers for p in layer.parameters() if p.ndim > 1)
-    answers = [network.narrow, network.head] if signature.every_step else []
-    matrices += sum(p.numel() for module in answers for p in module.parameters() if p.ndim > 1)
-    return {"params": sum(p.numel() for p in network.parameters()), "flops": 2 * matrices}
-
-
 def detached(state: State) -> State:
     """The same state with its history cut off: truncated backpropagation ends here."""
     return tuple(tuple(part.detach() for part in layer) for layer in state)

@@ -9,6 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+BUDGET = "progress/budget"  # a reading's metric: the share of the run's budget that is used
+FEWEST = 4  # windows that have quartiles worth telling
+
 
 class Status(enum.StrEnum):
     """How a run ended. All but `killed` count as done: a killed run is taken up again."""
@@ -53,6 +56,11 @@ class Reading:
     time_ms: int
     metrics: Mapping[str, float]
 
+    @property
+    def is_last(self) -> bool:
+        """Whether the run's whole budget is used."""
+        return self.metrics.get(BUDGET, 0.0) >= 1
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(self)
@@ -90,21 +98,25 @@ class RunResult:
 
 
 def steady_speeds(readings: Sequence[Reading]) -> dict[str, float]:
-    """The medians of a run's speeds over the windows between readings, the first (warm-up) left out.
+    """The medians of a run's speeds over the windows between readings, the first (warm-up) left out, and their spread.
 
-    A run of one window has nothing else, so it is kept there. Nothing where there is no reading.
+    A run of one window has nothing else, so it is kept there. Nothing where there is no reading. `speed/spread` is the
+    interquartile range over the median of the windows' time steps a second; fewer than four windows have none.
     """
     start = Reading(0, 0, 0, 0.0, 0, {})
     windows = list(itertools.pairwise([start, *readings]))
     windows = windows[1:] or windows
     if not windows:
         return {}
-    return {
-        f"speed/{what}_per_second": statistics.median(
-            (getattr(now, what) - getattr(before, what)) / (now.seconds - before.seconds) for before, now in windows
-        )
+    speeds = {
+        what: [(getattr(now, what) - getattr(before, what)) / (now.seconds - before.seconds) for before, now in windows]
         for what in ("timesteps", "sequences")
     }
+    medians = {f"speed/{what}_per_second": statistics.median(found) for what, found in speeds.items()}
+    if len(windows) < FEWEST:
+        return medians
+    low, middle, high = statistics.quantiles(speeds["timesteps"], method="inclusive")
+    return medians | {"speed/spread": (high - low) / middle}
 
 
 def is_finite(metrics: Mapping[str, float]) -> bool:

@@ -24,7 +24,11 @@ Count = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0, lt=2**63)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, lt=1)]
 Real = Annotated[float, Field(allow_inf_nan=False)]
+Precision = Literal["auto", "float32", "bfloat16"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+BUDGETS = ("steps", "epochs", "sequences", "seconds")  # of a `TrainSpec`, what may end a run
 TABLES = ("options", "model", "cell", "train")  # of a spec; all other keys stand alone
 
 
@@ -41,7 +45,7 @@ class ModelSpec:
     residual: bool = False  # what a layer reads is added to what it says, where both are as wide
     skip: bool = False  # the head sees its step's input too
     head_bias: bool = True
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # on the inputs of each layer and of the head
+    dropout: Share = 0.0  # on the inputs of each layer and of the head
     variational: bool = False  # dropout takes the same units away at every step of a sequence
     biases: Literal["zero", "drawn"] = "zero"  # at the start: zero but the gates' below, or as the cell draws them
     forget_bias: Real = 1.0  # the forget gate's bias at the start
@@ -59,19 +63,34 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainSpec:
-    """How it learns: an optimiser under a schedule, for a number of steps."""
+    """How it learns: an optimiser under a schedule, until a budget is used.
 
-    steps: Count = 1000
+    The budget is in steps, or in `epochs`, `sequences` or `seconds` of training; 0 is none of that kind, and of several
+    the first that is used ends the run. Whatever it is in, the cosine falls over the whole of it.
+    """
+
+    steps: Natural = 1000
+    epochs: Weight = 0.0  # passes over the training data, as `progress/epochs` counts them
+    sequences: Natural = 0
+    seconds: Weight = 0.0  # evaluations are not in them
     batch_size: Count = 32  # sequences a step
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9  # of sgd alone
+    optimizer: Literal["adamw", "sgd", "rmsprop"] = "adamw"  # adamw without weight_decay is Adam
+    momentum: Share = 0.9  # of sgd and rmsprop alone
     lr: Positive = 3e-3  # the peak learning rate
-    schedule: Literal["constant", "cosine"] = "constant"  # after the warm-up; cosine ends at zero
+    schedule: Literal["constant", "cosine", "plateau"] = "constant"  # after the warm-up; cosine ends at zero
     warmup: Natural = 50  # steps over which the rate rises from zero
-    weight_decay: Weight = 0.0  # on matrices, not on biases
-    clip: Positive = 1.0  # largest norm of the whole gradient
+    plateau_factor: Annotated[float, Field(gt=0, lt=1)] = 0.5  # of plateau alone: what is left of the rate after one
+    plateau_patience: Count = 3  # likewise: readings in a row without a better score that make one
+    weight_decay: Weight = 0.0  # on matrices, not on biases, gains and peepholes
+    clip: Weight = 1.0  # largest norm of the whole gradient; 0: it is recorded and left as it is
+    average_decay: Share = 0.0  # above 0, what is evaluated and kept is the weights' moving average
     eval_every: Count = 100  # steps from one reading to the next
-    precision: Literal["auto", "float32", "bfloat16"] = "float32"  # auto: bfloat16 where the processor has it
+    patience: Natural = 0  # readings in a row without a better score that end the run; 0: none do
+    precision: Precision = "float32"  # auto: bfloat16 where it is known to be faster
+
+    def __post_init__(self) -> None:
+        if not any(getattr(self, kind) for kind in BUDGETS):
+            raise ValueError(f"{', '.join(BUDGETS)} are all 0: expected one of them above 0, or no run would end")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +103,10 @@ class RunSpec:
     cell: Mapping[str, Value] = field(default_factory=dict)  # the cell's own options
     train: TrainSpec = field(default_factory=TrainSpec)
     seed: Natural = 0
-    device: Literal["cpu", "cuda"] = "cpu"
+    # auto: a card where there is one. No default, since the same command would give other figures on another machine.
+    device: Device = "cpu"
     threads: Count = 1
+    determinism: Literal["seeded", "strict"] = "seeded"  # strict: an operation that may not repeat ends the run
 
     @classmethod
     def from_dict(cls, tables: Mapping[str, Any]) -> "RunSpec":
@@ -136,6 +157,18 @@ class RunSpec:
     def flat(self) -> dict[str, Value]:
         """Every value by its dotted path, as `--set` writes it: `train.lr`, `options.length`."""
         return flattened(self.to_dict())
+
+
+def over(defaults: Mapping[str, Value], given: Mapping[str, Value], where: str = "train.") -> dict[str, Value]:
+    """What is given, over defaults; a budget of another kind takes the place of the steps that nobody gave.
+
+    Args:
+        defaults: by path.
+        given: likewise.
+        where: what precedes the name of a field of `TrainSpec` in a path.
+    """
+    instead = any(given.get(where + kind) for kind in BUDGETS[1:])
+    return {**defaults, **({f"{where}steps": 0} if instead else {}), **given}
 
 
 def flattened(tables: Mapping[str, Any]) -> dict[str, Value]:

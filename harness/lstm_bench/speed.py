@@ -68,9 +68,9 @@ def measured(cell: str, hidden: int, *, blocks: int = 7) -> Speed:
     )
 
 
-def stepper(layer: nn.Module, hidden: int) -> Callable[[], None]:
+def stepper(layer: nn.Module, hidden: int, *, batch: int = BATCH, steps: int = STEPS) -> Callable[[], None]:
     """A training step of a layer on fixed data."""
-    network, x_BTF, target = Readout(layer, hidden), torch.randn(BATCH, STEPS, WIDTH), torch.randn(BATCH, 1)
+    network, x_BTF, target = Readout(layer, hidden), torch.randn(batch, steps, WIDTH), torch.randn(batch, 1)
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
 
     def step() -> None:

@@ -40,11 +40,13 @@ class Batch:
     carry: bool = False
 
     def to(self, device: torch.device) -> "Batch":
-        """The same batch on a device; the batch itself where it is there already."""
+        """The same batch on a device; the batch itself where it is there already. A card is not waited for."""
         if self.inputs.device == device:
             return self
-        lengths = None if self.lengths is None else self.lengths.to(device)
-        return Batch(self.inputs.to(device), self.targets.to(device), lengths, self.carry)
+        early = device.type == "cuda"
+        lengths = None if self.lengths is None else self.lengths.to(device, non_blocking=early)
+        inputs, targets = (part.to(device, non_blocking=early) for part in (self.inputs, self.targets))
+        return Batch(inputs, targets, lengths, self.carry)
 
     def take(self, rows: slice | Tensor) -> "Batch":
         """Some of its sequences; padding that none of them needs is left out."""

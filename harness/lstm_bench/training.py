@@ -3,23 +3,23 @@
 Logging, pruning, early stopping and saving are what the caller does in an ordinary `for` loop.
 """
 
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, AdamW, Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim import Optimizer
 
+from lstm_bench.evaluation import autocast, evaluate
 from lstm_bench.meter import Watch, synchronize
 from lstm_bench.model import State, detached
-from lstm_bench.result import Reading, now_ms
+from lstm_bench.optimizer import Average, make_optimizer
+from lstm_bench.result import BUDGET, Reading, now_ms
+from lstm_bench.schedule import Plateau, rate, used
 from lstm_bench.spec import TrainSpec
-from lstm_bench.task import Batch, Split, Tally, Task
+from lstm_bench.task import Batch, Task
 
-EVAL_BATCH = 64  # sequences at once in every evaluation, whatever the training batch: scores stay comparable
 COUNTS = ("step", "sequences", "timesteps", "seconds")  # of a TrainState, how far it has come
 
 
@@ -29,6 +29,7 @@ class TrainState:
 
     Attributes:
         model: called as `model(inputs, state, lengths) -> (output, state)`.
+        average: of its weights, where one is asked for; the model holds it whenever no window is trained.
         seed: of the order of the data; the model's weights are drawn already.
         seconds: spent training, in the run's earlier processes too.
         recurrent: the state carried from the batch before.
@@ -37,9 +38,10 @@ class TrainState:
 
     model: nn.Module
     optimizer: Optimizer
-    schedule: LambdaLR
+    average: Average | None
     seed: int
     device: torch.device
+    plateau: Plateau = field(default_factory=Plateau)
     step: int = 0
     sequences: int = 0
     timesteps: int = 0
@@ -52,18 +54,8 @@ class TrainState:
     def fresh(cls, model: nn.Module, spec: TrainSpec, *, seed: int, device: torch.device) -> "TrainState":
         """The state before the first step; moves the model to the device."""
         model = model.to(device)
-        matrices = [p for p in model.parameters() if p.ndim > 1]
-        vectors = [p for p in model.parameters() if p.ndim <= 1]
-        groups = [
-            {"params": matrices, "weight_decay": spec.weight_decay},
-            {"params": vectors, "weight_decay": 0.0},
-        ]
-        optimizer: Optimizer
-        if spec.optimizer == "sgd":
-            optimizer = SGD(groups, lr=spec.lr, momentum=spec.momentum, fused=True)
-        else:
-            optimizer = AdamW(groups, lr=spec.lr, fused=True)
-        return cls(model, optimizer, LambdaLR(optimizer, lambda step: rate(step, spec)), seed, device)
+        average = Average(model, spec.average_decay) if spec.average_decay else None
+        return cls(model, make_optimizer(model, spec), average, seed, device)
 
     def keep_best(self, reading: Reading) -> None:
         """Take a reading as the best, with a copy of the weights that gave it."""
@@ -79,7 +71,8 @@ class TrainState:
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
+            "average": None if self.average is None else self.average.others,
+            "plateau": asdict(self.plateau),
             "random": random_states(self.device),
             "counts": {name: getattr(self, name) for name in COUNTS},
             "recurrent": None if self.recurrent is None else [list(layer) for layer in self.recurrent],
@@ -91,7 +84,9 @@ class TrainState:
         """Go on where `state_dict` was taken, in a state of the same spec and on the same kind of device."""
         self.model.load_state_dict(values["model"])
         self.optimizer.load_state_dict(values["optimizer"])
-        self.schedule.load_state_dict(values["schedule"])
+        if self.average is not None:
+            self.average.load(values["average"])
+        self.plateau = Plateau(**values["plateau"])
         set_random_states(values["random"], self.device)
         for name in COUNTS:
             setattr(self, name, values["counts"][name])
@@ -99,38 +94,6 @@ class TrainState:
         self.recurrent = None if carried is None else tuple(tuple(layer) for layer in carried)
         self.best = None if best is None else Reading(**best)
         self.best_weights = dict(values["best_weights"])
-
-
-class Sums(NamedTuple):
-    """Of the steps of a window, on the device."""
-
-    loss: Tensor
-    norm: Tensor  # of the whole gradient, before clipping
-    largest_norm: Tensor  # of those that are numbers: the last one before a run diverges says more than a NaN
-
-
-def random_states(device: torch.device) -> dict[str, Tensor]:
-    """Of torch's generators that a run draws from (dropout does), by device type."""
-    states = {"cpu": torch.get_rng_state()}
-    return states | ({"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {})
-
-
-def set_random_states(states: dict[str, Tensor], device: torch.device) -> None:
-    """Go on drawing where `random_states` was taken."""
-    torch.set_rng_state(states["cpu"].cpu())
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(states["cuda"].cpu(), device)
-
-
-def rate(step: int, spec: TrainSpec) -> float:
-    """The learning rate of step `step` (from 0) as a share of its peak: linear warm-up, then the schedule.
-
-    The cosine falls from 1 to 0 over the whole run, warm-up included (Loshchilov and Hutter 2017, one cycle).
-    """
-    warm = min(1.0, (step + 1) / spec.warmup) if spec.warmup else 1.0
-    if spec.schedule == "constant":
-        return warm
-    return warm * 0.5 * (1 + float(torch.cos(torch.tensor(torch.pi * step / spec.steps))))
 
 
 def train(state: TrainState, task: Task, spec: TrainSpec, *, watch: Watch) -> Generator[Reading, None, None]:
@@ -143,88 +106,114 @@ def train(state: TrainState, task: Task, spec: TrainSpec, *, watch: Watch) -> Ge
         `train/gradient_norm_max`, `valid/...` for each tally, the window's speed, and `progress/...`.
     """
     batches = task.batches("train", spec.batch_size, state.seed, start=state.step)
-    while state.step < spec.steps:
-        window = min(spec.eval_every - state.step % spec.eval_every, spec.steps - state.step)
-        seconds, timesteps = watch.training.seconds, state.timesteps
+    epoch = task.signature.epoch_timesteps
+
+    def share() -> float:
+        """Of the budget that is used by now, the seconds of the window that goes on included."""
+        seconds = state.seconds + watch.training.elapsed - began
+        epochs = state.timesteps / epoch if epoch else 0.0
+        return used(spec, steps=state.step, sequences=state.sequences, epochs=epochs, seconds=seconds)
+
+    began = watch.training.seconds
+    while share() < 1:
+        step, timesteps = state.step, state.timesteps
         with watch.training:
-            sums = train_window(state, task, spec, islice(batches, window))
+            sums = train_window(state, task, spec, batches, share)
             synchronize(state.device)
         with watch.evaluating:
             scores = evaluate(state.model, task, "valid", state.seed, state.device, spec)
-        seconds = watch.training.seconds - seconds
+        seconds, began = watch.training.seconds - began, watch.training.seconds
         state.seconds += seconds
         metrics = {
-            "train/loss": float(sums.loss) / window,
-            "train/gradient_norm": float(sums.norm) / window,
+            "train/loss": float(sums.loss) / (state.step - step),
+            "train/gradient_norm": float(sums.norm) / (state.step - step),
             "train/gradient_norm_max": float(sums.largest_norm),
             **{f"valid/{name}": score for name, score in scores.items()},
             "speed/window_timesteps_per_second": (state.timesteps - timesteps) / seconds,
-            **progress(state, task),
+            BUDGET: share(),
+            **seen(state, epoch),
         }
-        reading = Reading(
-            state.step,
-            state.sequences,
-            state.timesteps,
-            state.seconds,
-            now_ms(),
-            metrics,
-        )
+        reading = Reading(state.step, state.sequences, state.timesteps, state.seconds, now_ms(), metrics)
         name = f"valid/{task.goal.metric}"
-        if state.best is None or task.goal.better(metrics[name], state.best.metrics[name]):
+        is_best = state.best is None or task.goal.better(metrics[name], state.best.metrics[name])
+        if is_best:
             state.keep_best(reading)
+        state.plateau.hear(spec, better=is_best)
         yield reading
 
 
-def train_window(state: TrainState, task: Task, spec: TrainSpec, batches: Iterator[Batch]) -> Sums:
-    """One optimiser step a batch. Nothing waits for the device here."""
+class Sums(NamedTuple):
+    """Of the steps of a window, on the device."""
+
+    loss: Tensor
+    norm: Tensor  # of the whole gradient, before clipping
+    largest_norm: Tensor  # of those that are numbers: the last one before a run diverges says more than a NaN
+
+
+def train_window(
+    state: TrainState, task: Task, spec: TrainSpec, batches: Iterator[Batch], share: Callable[[], float]
+) -> Sums:
+    """One optimiser step a batch, to the next reading. Nothing waits for the device here."""
     state.model.train()
+    if state.average:
+        state.average.swap()
     loss_sum, norm_sum = torch.zeros((), device=state.device), torch.zeros((), device=state.device)
     largest = torch.full((), torch.nan, device=state.device)  # fmax passes over what is no number
     parameters = list(state.model.parameters())
     for cpu_batch in batches:
         batch = cpu_batch.to(state.device)
+        set_rate(state.optimizer, spec.lr * state.plateau.scale * rate(state.step, share(), spec))
         with autocast(state.device, spec):
             output, after = state.model(batch.inputs, state.recurrent if batch.carry else None, batch.lengths)
         state.recurrent = detached(after)
         loss = task.loss(output.float(), batch)
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        norm = nn.utils.clip_grad_norm_(parameters, spec.clip)
+        norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        if spec.clip:
+            nn.utils.clip_grads_with_norm_(parameters, spec.clip, norm)
         state.optimizer.step()
-        state.schedule.step()
         loss_sum += loss.detach()
         norm_sum += norm
         largest = torch.fmax(largest, norm)
         state.step += 1
-        state.sequences += len(batch.inputs)
-        state.timesteps += batch.timesteps
+        state.sequences += len(cpu_batch.inputs)
+        state.timesteps += cpu_batch.timesteps  # of the one on the device it would have to be waited for
+        if state.average:
+            state.average.take(state.step)
+        if state.step % spec.eval_every == 0 or share() >= 1:
+            break
+    if state.average:
+        state.average.swap()
     return Sums(loss_sum, norm_sum, largest)
 
 
-@torch.no_grad()
-def evaluate(
-    model: nn.Module, task: Task, split: Split, seed: int, device: torch.device, spec: TrainSpec
-) -> dict[str, float]:
-    """The mean of each of the task's tallies over a whole split."""
-    model.eval()
-    tallies: dict[str, Tally] = {}
-    recurrent: State | None = None
-    for cpu_batch in task.batches(split, EVAL_BATCH, seed):
-        batch = cpu_batch.to(device)
-        with autocast(device, spec):
-            output, recurrent = model(batch.inputs, recurrent if batch.carry else None, batch.lengths)
-        for name, tally in task.tallies(output.float(), batch).items():
-            tallies[name] = tallies[name] + tally if name in tallies else tally
-    return {name: tally.value for name, tally in tallies.items()}
+def set_rate(optimizer: Optimizer, rate: float) -> None:
+    """Have the optimiser's next step use this learning rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
 
 
-def autocast(device: torch.device, spec: TrainSpec) -> torch.autocast:
-    """bfloat16 where the spec asks for it; losses and tallies are always float32 and wider."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=spec.precision == "bfloat16")
-
-
-def progress(state: TrainState, task: Task) -> dict[str, float]:
-    """How far the run has come, in sequences, and in epochs where the data have an end."""
+def seen(state: TrainState, epoch: int | None) -> dict[str, float]:
+    """What the run has seen, in sequences, and in epochs where the data have an end: after `epoch` time steps."""
     done = {"progress/sequences": float(state.sequences)}
-    epoch = task.signature.epoch_timesteps
     return done | ({"progress/epochs": state.timesteps / epoch} if epoch else {})
+
+
+def random_states(device: torch.device) -> dict[str, Tensor]:
+    """Of torch's generators that a run draws from (dropout does), by device type."""
+    states = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    if device.type == "mps":
+        states["mps"] = torch.mps.get_rng_state()
+    return states
+
+
+def set_random_states(states: dict[str, Tensor], device: torch.device) -> None:
+    """Go on drawing where `random_states` was taken."""
+    torch.set_rng_state(states["cpu"].cpu())
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states["cuda"].cpu(), device)
+    if device.type == "mps":
+        torch.mps.set_rng_state(states["mps"].cpu())

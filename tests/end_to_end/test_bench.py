@@ -13,6 +13,7 @@ from optuna.storages.journal import JournalFileBackend
 from shell import call
 
 from lstm_bench.record.files import Results
+from lstm_bench.record.run import RunFiles
 
 SUITE = """
 [[study]]
@@ -122,6 +123,19 @@ def test_a_childs_parameters_metrics_and_status_are_the_files(house) -> None:
             assert [(m.step, m.value, m.timestamp) for m in history] == [
                 (r.step, r.metrics["train/loss"], r.time_ms) for r in files.readings
             ]
+
+
+def test_every_run_says_what_share_of_the_machine_it_used_and_the_table_does(house) -> None:
+    folder, done = house
+    peaks = [json.loads(line) for line in (folder / "results" / "peaks.jsonl").read_text().splitlines()]
+    found = [RunFiles(path).result for path in (folder / "results" / "runs").iterdir()]
+    shares = [result.metrics["speed/mfu"] for result in found if result]
+    assert len(shares) == len(found)
+    assert all(0 < share < 1 for share in shares)
+    precisions = [peak["place"]["precision"] for peak in peaks]
+    assert sorted(precisions) == sorted(set(precisions))  # each once
+    assert all(peak["flops_per_second"] > 1e9 for peak in peaks)
+    assert done.stdout.count("% of peak") == 3
 
 
 def test_optuna_has_the_same_trials(house) -> None:

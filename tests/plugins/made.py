@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 from lstm_bench.analysis.answer import top_trials
 from lstm_bench.analysis.board import make_board
-from lstm_bench.execute import figures
+from lstm_bench.outcome import figures
 from lstm_bench.record.disk import as_json, file_name
 from lstm_bench.record.files import Results
 from lstm_bench.record.run import RunFiles

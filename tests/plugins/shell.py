@@ -40,7 +40,8 @@ def command(*arguments: str) -> list[str]:
 
 def environment() -> dict[str, str]:
     """Ours, with the test's plugins; a run keeps its state at each reading, so that a kill finds one."""
-    return os.environ | {"PYTHONPATH": PLUGINS, "COLUMNS": "120", "LSTM_BENCH_CHECKPOINT_SECONDS": "0"}
+    path = os.pathsep.join([PLUGINS, os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    return os.environ | {"PYTHONPATH": path, "COLUMNS": "120", "LSTM_BENCH_CHECKPOINT_SECONDS": "0"}
 
 
 def parents() -> dict[int, int]:

@@ -3,21 +3,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 from toy import Toy
 
+from lstm_bench import flops
 from lstm_bench.cells.lstm import LSTM
 from lstm_bench.errors import UsageError
-from lstm_bench.execute import Word, execute, facts, go_on, spec_of, summary
+from lstm_bench.execute import Word, execute, facts, go_on, spec_of
 from lstm_bench.meter import Watch
-from lstm_bench.result import Reading, RunResult, Status
+from lstm_bench.outcome import effort, stale, summary
+from lstm_bench.result import Reading, RunResult, Status, steady_speeds
 from lstm_bench.spec import RunSpec
-from lstm_bench.task import Batch, Goal, Signature, Split
+from lstm_bench.task import Batch, Goal, Signature, Split, make_task
 from lstm_bench.training import TrainState
 
 TOY = "toy:Toy"
+calm = settings(deadline=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,12 +41,29 @@ class SameData(Toy):
         return Toy.batches(self, "valid" if split == "test" else split, batch_size, 0, start)
 
 
+class Looking(LSTM):
+    """A cell that looks at its weights as it is made."""
+
+    def __init__(self, inputs: int, hidden: int, **options: float) -> None:
+        super().__init__(inputs, hidden, **options)
+        assert self.layer.weight_hh_l0.abs().sum().item() > 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Floorless(Toy):
     """A toy whose floors cannot be measured."""
 
     def floors(self, seed: int) -> Mapping[str, float]:
         raise RuntimeError(f"no floor under {seed}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unrepeatable(Toy):
+    """A toy whose loss uses an operation that torch has no deterministic form of."""
+
+    def loss(self, output: Tensor, batch: Batch) -> Tensor:
+        torch.zeros(1).put_(torch.zeros(1, dtype=torch.int64), torch.ones(1))
+        return Toy.loss(self, output, batch)
 
 
 class OwnCell(LSTM):
@@ -95,6 +118,38 @@ def test_a_run_that_reaches_a_target_that_ends_it_is_solved() -> None:
     assert last.step < 40
     assert last.metrics["valid/accuracy"] >= 0.7 > max([r.metrics["valid/accuracy"] for r in before], default=0.0)
     assert result.metrics["target/sequences"] == last.sequences
+
+
+@pytest.mark.parametrize("patience", [1, 2, 3])
+def test_a_run_that_gets_no_better_ends_when_patience_does(patience: int) -> None:
+    settings = {"train__lr": 1e-9, "train__eval_every": 1}  # it learns nothing: no reading is better than the first
+    result, readings = run(spec(train__patience=patience, **settings), test=True)
+    assert (result.status, len(readings)) == (Status.FINISHED, 1 + patience)
+    assert result.reason == f"{patience} readings in a row were no better (train.patience)"
+    assert "test/accuracy" in result.metrics
+
+
+@calm
+@given(scores=st.lists(st.integers(0, 3), min_size=1, max_size=8), maximize=st.booleans())
+def test_stale_readings_are_those_after_the_best(scores: list[int], maximize: bool) -> None:
+    found = readings_of([float(score) for score in scores], [float(k) for k in range(len(scores))])
+    best = (max if maximize else min)(scores)
+    assert stale(found, "valid/mse", Goal("mse", maximize=maximize)) == len(scores) - 1 - scores.index(best)
+
+
+def test_strict_runs_are_equal_to_the_last_bit() -> None:
+    one, other = (run(spec(determinism="strict"))[1] for _ in range(2))
+    for reading, again in zip(one, other, strict=True):
+        assert {k: v for k, v in reading.metrics.items() if not k.startswith("speed/")} == {
+            k: v for k, v in again.metrics.items() if not k.startswith("speed/")
+        }
+
+
+@pytest.mark.parametrize(("kind", "status"), [("seeded", Status.FINISHED), ("strict", Status.CRASHED)])
+def test_strict_refuses_what_may_not_repeat(kind: str, status: Status) -> None:
+    result, _ = run(spec(f"{__name__}:Unrepeatable", determinism=kind))
+    assert result.status is status
+    assert (result.reason or "").startswith("RuntimeError: put_ does not have a deterministic") == (kind == "strict")
 
 
 def test_a_target_that_ends_nothing_is_timed_and_passed() -> None:
@@ -246,6 +301,43 @@ def test_a_single_window_is_its_own_speed() -> None:
     assert not any(name.startswith("target/") for name in found)
 
 
+@given(st.lists(st.floats(0.5, 2.0), min_size=1, max_size=12))
+def test_the_spread_is_the_middle_half_of_the_windows_over_their_median(lasted: list[float]) -> None:
+    ends = [sum(lasted[: k + 1]) for k in range(len(lasted))]
+    found = steady_speeds(readings_of([1.0] * len(lasted), ends))
+    speeds = [80 / window for window in (lasted[1:] or lasted)]
+    assert found["speed/timesteps_per_second"] == pytest.approx(np.median(speeds))
+    low, high = np.percentile(speeds, [25, 75])
+    spread = [pytest.approx((high - low) / np.median(speeds), abs=1e-9)] if len(speeds) >= 4 else []
+    assert [value for name, value in found.items() if name == "speed/spread"] == spread
+
+
+def test_what_a_run_computes_by_hand() -> None:
+    asked = spec(model__hidden=8, model__layers=2)
+    task = make_task(asked)
+    needed = flops.training(task.signature, asked.model, asked.cell)
+    readings = readings_of([1.0, 1.0, 1.0], [4.0, 5.0, 6.0])
+    total = needed.timestep * 240 + needed.sequence * 60
+    assert effort(readings, steady_speeds(readings), task, asked, peak=None) == {"cost/flops": total}
+    assert effort(readings, steady_speeds(readings), task, asked, peak=1e9) == {
+        "cost/flops": total,
+        "speed/mfu": (needed.timestep * 80 + needed.sequence * 20) / 1e9,
+    }
+    assert effort([], {}, task, asked, peak=1e9) == {}
+
+
+def test_a_cell_that_cannot_be_counted_has_no_flops_and_runs() -> None:
+    result, _ = run(spec(model__cell=f"{__name__}:Looking"))
+    assert result.status is Status.FINISHED
+    assert not {"cost/flops", "speed/mfu"} & result.metrics.keys()
+
+
+def test_a_run_says_what_it_computed() -> None:
+    result = execute(spec(), Notes(), peak=1e12)
+    assert result.metrics["cost/flops"] > 0
+    assert 0 < result.metrics["speed/mfu"] < 1
+
+
 def test_no_reading_has_no_figures_but_the_cost() -> None:
     found = summary([], Goal("mse", maximize=False), Watch())
     assert {name.partition("/")[0] for name in found} == {"cost"}
@@ -280,6 +372,17 @@ def test_settings_go_over_tables_and_tables_over_the_tasks_defaults() -> None:
     assert task == Toy(at=2, fault="nan")
 
 
+def test_a_budget_of_another_kind_takes_the_place_of_the_tasks_steps() -> None:
+    own, given = (
+        spec(**values).train for values in ({"train__sequences": 64}, {"train__sequences": 64, "train__steps": 2})
+    )
+    assert (own.steps, own.sequences) == (0, 64)
+    assert (given.steps, given.sequences) == (2, 64)
+    result, readings = run(spec(train__sequences=64))
+    assert (result.status, readings[-1].sequences) == (Status.FINISHED, 64)
+    assert result.metrics["progress/budget"] == 1
+
+
 def test_a_resolved_spec_says_every_option_and_the_precision() -> None:
     found, _ = spec_of({"task": TOY}, {"train.precision": "auto"})
     assert found.options == {"fault": "", "at": 15, "spy": ""}
@@ -300,6 +403,12 @@ def test_a_resolved_spec_says_every_option_and_the_precision() -> None:
             {"task": "adding", "options": {"length": 1}},
             "task 'adding': options.length = 1: expected greater than or equal to 2",
         ),
+        (
+            {"task": TOY, "train": {"epochs": 3}},
+            "train.epochs = 3: the task's data never repeat, so they have no epochs",
+        ),
+        ({"task": TOY, "train": {"steps": 0}}, "train: steps, epochs, sequences, seconds are all 0: expected one"),
+        ({"task": TOY, "device": "mps"}, "device = 'mps': torch"),
         ({"task": TOY, "model": {"cell": "lstn"}}, "unknown cell 'lstn'. Did you mean 'lstm'?"),
     ],
 )

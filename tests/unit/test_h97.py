@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from lstm_bench.cells.h97 import H97
-from lstm_bench.model import SequenceModel, count
+from lstm_bench.flops import count
+from lstm_bench.model import SequenceModel
 from lstm_bench.spec import ModelSpec
 from lstm_bench.task import Signature
 

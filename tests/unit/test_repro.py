@@ -227,7 +227,7 @@ def test_a_run_repeated_is_equal_to_the_last_bit_and_a_run_of_its_own(
     lines = said(results, equal=True)
     assert lines[0] == f"run {OLD} again: it ended as finished"
     assert lines[1] == f"run {again(results).id}", "nothing differs beneath"
-    assert lines[-1] == "bit-equal: 4 readings, 5 metrics each"
+    assert lines[-1] == "bit-equal: 4 readings, 6 metrics each"
     assert again(results).spec == files.spec
     assert again(results).machine["facts"] == files.machine["facts"]
     assert "test" not in (tmp_path / "spy").read_text(), "the test split is for confirming runs"
@@ -260,7 +260,7 @@ def test_a_run_that_was_ended_from_outside_is_repeated_as_far_as_it_had_come(
     files = record(cut_at=20, status=status)
     assert files.result
     assert files.result.status is status
-    assert said(results, equal=True)[-1] == "bit-equal: 2 readings, 5 metrics each"
+    assert said(results, equal=True)[-1] == "bit-equal: 2 readings, 6 metrics each"
     result = again(results).result
     assert result
     assert (result.status, [r.step for r in again(results).readings]) == (Status.PRUNED, [10, 20])
@@ -275,7 +275,7 @@ def test_a_run_without_a_result_was_killed(results: Results, record: Record) -> 
 
 def test_a_confirming_run_is_tested_again(results: Results, record: Record) -> None:
     files = record(test=True)
-    assert said(results, equal=True)[-1] == "bit-equal: 4 readings, 5 metrics each, 1 test score"
+    assert said(results, equal=True)[-1] == "bit-equal: 4 readings, 6 metrics each, 1 test score"
     assert again(results).result.floors  # type: ignore[union-attr]
     assert files.result
     values = {**files.result.to_dict(), "metrics": {**files.result.metrics, "test/accuracy": 0.25}}
@@ -291,7 +291,7 @@ def test_a_confirming_run_is_tested_again(results: Results, record: Record) -> N
 )
 def test_a_run_that_went_wrong_goes_wrong_again(results: Results, record: Record, fault: str, status: Status) -> None:
     files = record(options__fault=fault)
-    assert said(results, equal=True)[-1] == "bit-equal: 1 reading, 5 metrics each"
+    assert said(results, equal=True)[-1] == "bit-equal: 1 reading, 6 metrics each"
     assert files.result
     result = again(results).result
     assert result

@@ -20,7 +20,7 @@ from lstm_bench.pool import Ended, Event, Heard, Job, Started
 from lstm_bench.record.files import Results
 from lstm_bench.record.ledger import Ledger
 from lstm_bench.record.study import RunLine, Trial
-from lstm_bench.result import Reading, RunResult, Status
+from lstm_bench.result import BUDGET, Reading, RunResult, Status
 from lstm_bench.suites import StudyTable
 from lstm_bench.tuning.asker import Asker
 from lstm_bench.tuning.confirm import confirm, still_due
@@ -123,7 +123,8 @@ class ScriptedPool:
             return self._end(play, play.ending, None)
         files = Results(play.job.path.parent.parent).run(play.job.run_id)
         score, at = play.scores[play.at], play.at + 1
-        reading = Reading(10 * at, 160 * at, 640 * at, 0.1 * at, at, {"valid/accuracy": score})
+        metrics = {"valid/accuracy": score, BUDGET: 10 * at / play.job.spec.train.steps}
+        reading = Reading(10 * at, 160 * at, 640 * at, 0.1 * at, at, metrics)
         if len(files.readings) <= play.at:  # one that was kept is told once more, not written
             files.log(reading)
         play.at, play.may_go_on = at, not play.job.waits
@@ -850,6 +851,36 @@ def test_a_pruner_that_does_not_fit_the_longest_run_is_refused_before_anything_i
         Question.of(StudyTable({"task": "toy:Toy"}, {}, strategy, {"train.steps": [10, 20]}), {})
 
 
+# Budgets that are not in steps, and what is settled for each run
+
+
+def test_runs_whose_budget_is_not_in_steps_have_seeds_one_after_another_and_no_hyperband() -> None:
+    run = {"task": "toy:Toy", "train": {"sequences": 640}}
+    asked = Question.of(StudyTable(run, {"seeds": 3}, {}, None), {})
+    assert (asked.base.train.steps, asked.steps) == (0, 0)
+    assert asked.span > 10**6
+    with pytest.raises(UsageError, match=r"pruner 'hyperband' divides train\.steps, which is 0: expected it"):
+        Question.of(StudyTable(run, {}, {"pruner": "hyperband"}, None), {})
+
+
+@pytest.mark.parametrize("space", [None, {"train.seconds": {"low": 1.0, "high": 2.0}}])
+def test_a_deterministic_study_has_no_budget_in_seconds(space: dict[str, Any] | None) -> None:
+    run = {"task": "toy:Toy", "train": {} if space else {"seconds": 2}}
+    with pytest.raises(UsageError, match=r"--deterministic with train\.seconds: .* use train\.steps"):
+        Question.of(StudyTable(run, {}, {"deterministic": True}, space), {})
+
+
+def test_the_precision_is_settled_for_each_run_by_its_own_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lstm_bench.device.has_native_bfloat16", lambda _: True)
+    run = {"task": "toy:Toy", "train": {"precision": "auto"}}
+    asked = Question.of(StudyTable(run, {}, {}, {"model.hidden": [8, 128]}), {})
+    assert asked.asked(FACTS)["train"]["precision"] == "auto"
+    assert [asked.run_spec({"model.hidden": hidden}, 0).train.precision for hidden in (8, 128)] == [
+        "float32",
+        "bfloat16",
+    ]
+
+
 # Minutes and failures
 
 
@@ -1081,7 +1112,7 @@ TWO = ["valid/accuracy", "model/parameters"]
         ({"run": {"seed": FRESH_SEEDS_FROM}}, "seed = 1000 with 1 of them: expected below 1000"),
         ({"run": {"seed": 998}, "seeds": 3}, "seed = 998 with 3 of them"),
         ({"confirming": {"train.stepz": 9}}, "Did you mean 'train.steps'"),
-        ({"confirming": {"train.steps": 0}}, "train.steps = 0"),
+        ({"confirming": {"train.steps": 0}}, "train: steps, epochs"),
         ({"confirming": {"seed": 1}}, "seed in confirm"),
         ({"trials": 0}, "trials = 0"),
         ({"trials": "many"}, "trials = 'many'"),

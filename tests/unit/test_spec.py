@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lstm_bench.errors import UsageError
 from lstm_bench.execute import spec_of
-from lstm_bench.spec import ModelSpec, RunSpec, TrainSpec, fingerprint, parse_setting, parse_value
+from lstm_bench.spec import ModelSpec, RunSpec, TrainSpec, fingerprint, over, parse_setting, parse_value
 
 counts = st.integers(1, 10**6)
 positive = st.floats(0, exclude_min=True, allow_infinity=False)
@@ -26,13 +26,19 @@ models = st.builds(
 trains = st.builds(
     TrainSpec,
     steps=counts,
+    epochs=st.floats(0, 1e6),
+    sequences=st.integers(0, 10**6),
+    seconds=st.floats(0, 1e6),
+    optimizer=st.sampled_from(["adamw", "sgd", "rmsprop"]),
     batch_size=counts,
     lr=positive,
-    schedule=st.sampled_from(["constant", "cosine"]),
+    schedule=st.sampled_from(["constant", "cosine", "plateau"]),
     warmup=st.integers(0, 10**6),
     weight_decay=st.floats(0, allow_infinity=False),
-    clip=positive,
+    clip=st.floats(0, allow_infinity=False),
+    average_decay=st.floats(0, 1, exclude_max=True),
     eval_every=counts,
+    patience=st.integers(0, 10**6),
     precision=st.sampled_from(["auto", "float32", "bfloat16"]),
 )
 specs = st.builds(
@@ -43,8 +49,9 @@ specs = st.builds(
     cell=st.dictionaries(names, values, max_size=3),
     train=trains,
     seed=st.integers(0, 2**63 - 1),
-    device=st.sampled_from(["cpu", "cuda"]),
+    device=st.sampled_from(["auto", "cpu", "cuda", "mps"]),
     threads=counts,
+    determinism=st.sampled_from(["seeded", "strict"]),
 )
 calm = settings(deadline=None)  # the first example pays for imports
 FACTS = {"data": "d", "code": "c", "torch": "2"}
@@ -79,7 +86,15 @@ def test_with_values_changes_what_it_names_and_nothing_else(spec: RunSpec, other
         ("train.steps", "many", "a valid integer"),
         ("train.steps", 1.0, "a valid integer"),
         ("train.steps", True, "a valid integer"),
-        ("train.steps", 0, "greater than or equal to 1"),
+        ("train.steps", -1, "greater than or equal to 0"),
+        ("train.epochs", float("inf"), "a finite number"),
+        ("train.sequences", 0.5, "a valid integer"),
+        ("train.seconds", -1.0, "greater than or equal to 0"),
+        ("train.optimizer", "lion", "'adamw', 'sgd' or 'rmsprop'"),
+        ("train.average_decay", 1.0, "less than 1"),
+        ("train.plateau_factor", 1.0, "less than 1"),
+        ("train.plateau_patience", 0, "greater than or equal to 1"),
+        ("train.patience", -1, "greater than or equal to 0"),
         ("train.warmup", -1, "greater than or equal to 0"),
         ("train.lr", "3e-3", "a valid number"),
         ("train.lr", True, "a valid number"),
@@ -88,7 +103,7 @@ def test_with_values_changes_what_it_names_and_nothing_else(spec: RunSpec, other
         ("train.lr", float("inf"), "a finite number"),
         ("train.clip", float("inf"), "a finite number"),
         ("train.weight_decay", -0.1, "greater than or equal to 0"),
-        ("train.schedule", "linear", "'constant' or 'cosine'"),
+        ("train.schedule", "linear", "'constant', 'cosine' or 'plateau'"),
         ("train.precision", "float16", "'auto', 'float32' or 'bfloat16'"),
         ("model.hidden", 0, "greater than or equal to 1"),
         ("model.dropout", 1.0, "less than 1"),
@@ -97,8 +112,9 @@ def test_with_values_changes_what_it_names_and_nothing_else(spec: RunSpec, other
         ("seed", -1, "greater than or equal to 0"),
         ("seed", False, "a valid integer"),
         ("seed", 2**63, "less than 9223372036854775808"),
+        ("determinism", "loose", "'seeded' or 'strict'"),
         ("threads", 0, "greater than or equal to 1"),
-        ("device", "tpu", "'cpu' or 'cuda'"),
+        ("device", "tpu", "'auto', 'cpu', 'cuda' or 'mps'"),
         ("task", 3, "a valid string"),
         ("model", 3, "a table, such as model.<key> = <value>"),
         ("options", True, "a table, such as options.<key> = <value>"),
@@ -108,6 +124,23 @@ def test_a_bad_value_is_refused_in_one_line(path: str, value: object, expected: 
     with pytest.raises(UsageError) as error:
         RunSpec(task="adding").with_values({path: value})  # type: ignore[dict-item]
     assert str(error.value) == f"{path} = {value!r}: expected {expected}"
+
+
+def test_a_run_without_any_budget_is_refused() -> None:
+    with pytest.raises(UsageError) as error:
+        RunSpec(task="adding").with_values({"train.steps": 0})
+    assert str(error.value) == (
+        "train: steps, epochs, sequences, seconds are all 0: expected one of them above 0, or no run would end"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "steps"), [({}, 7), ({"epochs": 2}, 0), ({"seconds": 0}, 7), ({"sequences": 9, "steps": 3}, 3)]
+)
+def test_a_budget_of_another_kind_takes_the_place_of_steps_that_nobody_gave(
+    given: dict[str, float], steps: int
+) -> None:
+    assert over({"steps": 7, "lr": 0.1}, given, where="") == {"lr": 0.1, **given, "steps": steps}
 
 
 @pytest.mark.parametrize(

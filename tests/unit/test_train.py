@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice, pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -14,13 +14,15 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.testing import assert_close
 
+from lstm_bench.evaluation import evaluate
 from lstm_bench.losses import mean_squared_error, squared_error
 from lstm_bench.meter import Watch
 from lstm_bench.model import SequenceModel, State
 from lstm_bench.result import Reading, steady_speeds
+from lstm_bench.schedule import rate
 from lstm_bench.spec import ModelSpec, TrainSpec
 from lstm_bench.task import Batch, Goal, Signature, Split, Tally, Task, generator
-from lstm_bench.training import TrainState, rate, train
+from lstm_bench.training import TrainState, train
 from lstm_bench_tasks.synthetic.adding import Adding
 
 CPU = torch.device("cpu")
@@ -126,6 +128,96 @@ def test_a_reading_comes_every_eval_every_steps_and_at_the_end(steps: int, eval_
         assert reading.metrics["progress/epochs"] == reading.timesteps / 100
 
 
+@pytest.mark.parametrize(
+    ("budget", "last"),
+    [
+        ({"epochs": 1.0}, 10),  # an epoch of `Sums` are 100 time steps, a step 2 x 5
+        ({"epochs": 0.25}, 3),
+        ({"sequences": 9}, 5),
+        ({"sequences": 10**6, "epochs": 0.5}, 5),
+        ({"steps": 4, "sequences": 9}, 4),
+    ],
+)
+def test_the_first_budget_that_is_used_ends_the_run(budget: dict[str, Any], last: int) -> None:
+    spec = TrainSpec(**{"steps": 0, "batch_size": 2, "eval_every": 4, **budget})
+    found = list(readings(fresh(spec), Sums(), spec))
+    assert [reading.step for reading in found] == sorted({*range(4, last, 4), last})
+    assert [reading.is_last for reading in found] == [False] * (len(found) - 1) + [True]
+
+
+def test_a_budget_of_seconds_ends_with_the_step_that_uses_it_and_counts_training_alone() -> None:
+    clock = Clock()
+    task, spec = Timed(clock, {"train": 2, "valid": 100}), TrainSpec(steps=0, seconds=9.0, batch_size=2, eval_every=2)
+    found = list(readings(fresh(spec), task, spec, Watch(clock)))
+    assert [(reading.step, reading.seconds) for reading in found] == [(2, 4.0), (4, 8.0), (5, 10.0)]
+    assert [reading.metrics["progress/budget"] for reading in found] == pytest.approx([4 / 9, 8 / 9, 10 / 9])
+
+
+def test_a_budget_of_seconds_counts_those_before_a_break() -> None:
+    clock = Clock()
+    task, spec = Timed(clock, {"train": 2, "valid": 100}), TrainSpec(steps=0, seconds=9.0, batch_size=2, eval_every=2)
+    state = fresh(spec)
+    list(islice(readings(state, task, spec, Watch(clock)), 1))
+    assert [reading.seconds for reading in readings(state, task, spec, Watch(clock))] == [8.0, 10.0]
+
+
+@pytest.mark.parametrize("budget", [{"steps": 10}, {"epochs": 1.0}, {"sequences": 20}, {"seconds": 20.0}])
+def test_the_cosine_falls_over_the_whole_of_any_budget(budget: dict[str, Any]) -> None:
+    clock = Clock()
+    values = {"steps": 0, "batch_size": 2, "eval_every": 1, "warmup": 0, "lr": 0.1, "schedule": "cosine", **budget}
+    task, spec = Timed(clock, {"train": 2, "valid": 100}), TrainSpec(**values)
+    state = fresh(spec)
+    rates = [state.optimizer.param_groups[0]["lr"] for _ in readings(state, task, spec, Watch(clock))]
+    late = 1 if "seconds" in budget else 0  # the batch itself takes these
+    assert rates == pytest.approx([0.1 * rate(k, (k + late) / 10, spec) for k in range(10)])
+
+
+def test_a_plateau_lowers_the_rate_from_the_next_step_on() -> None:
+    task, steps = Scripted([3, 2, 2, 2, 1, 1, 1, 1], maximize=False), 8
+    spec = TrainSpec(
+        steps=steps,
+        batch_size=2,
+        eval_every=1,
+        warmup=0,
+        lr=0.1,
+        schedule="plateau",
+        plateau_patience=2,
+        plateau_factor=0.1,
+    )
+    state = fresh(spec)
+    rates = [state.optimizer.param_groups[0]["lr"] for _ in readings(state, task, spec)]
+    assert rates == pytest.approx([0.1] * 4 + [0.01] * 3 + [0.001])
+
+
+def test_without_clipping_the_gradient_is_as_it_was_and_its_norm_is_recorded() -> None:
+    free, loose = (TrainSpec(steps=1, batch_size=2, clip=clip) for clip in (0.0, 1e6))
+    states = [fresh(free), fresh(loose)]
+    (one,), (other,) = (list(readings(state, Sums(), spec)) for state, spec in zip(states, (free, loose), strict=True))
+    assert one.metrics["train/gradient_norm"] == other.metrics["train/gradient_norm"] > free.clip
+    assert_close(states[0].model.state_dict(), states[1].model.state_dict(), rtol=1e-6, atol=1e-7)
+
+
+def test_what_is_evaluated_and_kept_is_the_average_and_training_goes_on_without_it() -> None:
+    plain = TrainSpec(steps=6, batch_size=2, eval_every=2, lr=0.1, warmup=0)
+    averaged, every = replace(plain, average_decay=0.5), replace(plain, eval_every=1)
+    state, bare, stepwise = fresh(averaged), fresh(plain), fresh(every)
+    path = [copy.deepcopy(stepwise.model.state_dict()) for _ in readings(stepwise, Sums(), every)]
+    found = [(reading, copy.deepcopy(state.model.state_dict())) for reading in readings(state, Sums(), averaged)]
+    losses = [reading.metrics["train/loss"] for reading in readings(bare, Sums(), plain)]
+    assert [reading.metrics["train/loss"] for reading, _ in found] == losses
+    for reading, held in found:
+        shares = [0.5 ** (reading.step - k) for k in range(1, reading.step + 1)]
+        means = {name: sum(w * p[name] for w, p in zip(shares, path, strict=False)) / sum(shares) for name in held}
+        assert_close(held, means, rtol=1e-5, atol=1e-6)
+        other = network()
+        other.load_state_dict(held)
+        assert reading.metrics["valid/mse"] == evaluate(other, Sums(), "valid", 0, CPU, averaged)["mse"]  # type: ignore[arg-type]
+    assert state.best is not None
+    assert_close(
+        state.best_weights, next(dict(held) for reading, held in found if reading == state.best), rtol=0, atol=0
+    )
+
+
 def test_the_training_loss_is_the_mean_over_the_window() -> None:
     every, third = (TrainSpec(steps=6, batch_size=2, eval_every=n) for n in (1, 3))
     losses = [r.metrics["train/loss"] for r in readings(fresh(every), Sums(), every)]
@@ -220,7 +312,7 @@ def test_a_run_that_was_left_goes_on_where_it_was(stop: int) -> None:
 
 
 def test_a_state_comes_back_from_plain_values() -> None:
-    spec = TrainSpec(steps=4, batch_size=2, eval_every=2, optimizer="sgd")
+    spec = TrainSpec(steps=4, batch_size=2, eval_every=2, optimizer="sgd", schedule="plateau", average_decay=0.9)
     old, new = fresh(spec), fresh(spec)
     list(readings(old, Carried(), spec))
     random = torch.get_rng_state()
@@ -237,7 +329,7 @@ def test_a_state_comes_back_from_plain_values() -> None:
 @given(warmup=st.integers(0, 50), steps=st.integers(1, 50))
 def test_the_warm_up_rises_linearly_to_the_peak(warmup: int, steps: int) -> None:
     spec = TrainSpec(warmup=warmup, steps=steps)
-    rates = [rate(step, spec) for step in range(warmup + 3)]
+    rates = [rate(step, 0.0, spec) for step in range(warmup + 3)]
     assert rates[:warmup] == pytest.approx([(k + 1) / warmup for k in range(warmup)])
     assert rates[warmup:] == [1.0] * 3
 
@@ -245,24 +337,23 @@ def test_the_warm_up_rises_linearly_to_the_peak(warmup: int, steps: int) -> None
 @calm
 @given(half=st.integers(1, 500))
 def test_the_cosine_falls_from_the_peak_to_zero_over_the_run(half: int) -> None:
-    spec = TrainSpec(schedule="cosine", warmup=0, steps=2 * half)
-    rates = [rate(step, spec) for step in range(2 * half + 1)]
+    spec = TrainSpec(schedule="cosine", warmup=0)
+    rates = [rate(step, step / (2 * half), spec) for step in range(2 * half + 1)]
     assert (rates[0], rates[half], rates[-1]) == pytest.approx((1, 0.5, 0))
     assert all(now < before for before, now in pairwise(rates))
 
 
 def test_the_cosine_is_warmed_up_too() -> None:
-    cold, warm = (TrainSpec(schedule="cosine", warmup=n, steps=100) for n in (0, 10))
-    assert rate(4, warm) == pytest.approx(rate(4, cold) / 2)
-    assert rate(10, warm) == rate(10, cold)
+    cold, warm = (TrainSpec(schedule="cosine", warmup=n) for n in (0, 10))
+    assert rate(4, 0.04, warm) == pytest.approx(rate(4, 0.04, cold) / 2)
+    assert rate(10, 0.1, warm) == rate(10, 0.1, cold)
 
 
 def test_the_optimiser_follows_the_schedule() -> None:
     spec = TrainSpec(steps=6, batch_size=2, eval_every=1, lr=0.1, warmup=2, schedule="cosine")
     state = fresh(spec)
-    rates = [state.optimizer.param_groups[0]["lr"]]
-    rates += [state.optimizer.param_groups[0]["lr"] for _ in readings(state, Sums(), spec)]
-    assert rates == pytest.approx([0.1 * rate(step, spec) for step in range(7)], abs=1e-9)
+    rates = [state.optimizer.param_groups[0]["lr"] for _ in readings(state, Sums(), spec)]
+    assert rates == pytest.approx([0.1 * rate(step, step / 6, spec) for step in range(6)])
 
 
 def test_the_whole_gradient_is_clipped() -> None:
@@ -330,8 +421,8 @@ def test_stochastic_gradient_descent_by_hand(momentum: float, decay: float, step
     assert_close(state.model.state_dict(), model.state_dict())
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-def test_decay_is_on_matrices_and_not_on_biases(optimizer: Literal["adamw", "sgd"]) -> None:
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "rmsprop"])
+def test_decay_is_on_matrices_and_not_on_biases(optimizer: Literal["adamw", "sgd", "rmsprop"]) -> None:
     state = fresh(TrainSpec(weight_decay=0.3, optimizer=optimizer))
     decays = {p: group["weight_decay"] for group in state.optimizer.param_groups for p in group["params"]}
     assert {name: decays[p] for name, p in state.model.named_parameters()} == {

@@ -11,9 +11,9 @@ from safetensors import safe_open
 from torch import Tensor, nn
 from toy import Toy
 
-from lstm_bench import training
 from lstm_bench.checkpoint import Checkpoint
 from lstm_bench.errors import BenchError, UsageError
+from lstm_bench.evaluation import evaluate
 from lstm_bench.execute import execute, spec_of
 from lstm_bench.model import SequenceModel
 from lstm_bench.pool import Job
@@ -72,7 +72,7 @@ def test_a_confirming_run_keeps_its_best_readings_weights(results: Results) -> N
     assert result.metrics["best/accuracy"] > result.metrics["last/accuracy"] + 0.1
     model, toy = load_model(files.path), Toy()
     for split, found in {"valid": "best/accuracy", "test": "test/accuracy"}.items():
-        scores = training.evaluate(model, toy, split, asked.seed, torch.device("cpu"), asked.train)
+        scores = evaluate(model, toy, split, asked.seed, torch.device("cpu"), asked.train)
         assert scores["accuracy"] == result.metrics[found]
 
 

@@ -153,6 +153,7 @@ def _confirmed(winner: Contender, results: Results, goal: Goal) -> Board:
         "eval_seconds": _median(found, "cost/eval_seconds"),
         "timesteps_per_second": _median(found, "speed/timesteps_per_second"),
         "sequences_per_second": _median(found, "speed/sequences_per_second"),
+        "mfu": _median(found, "speed/mfu") if all("speed/mfu" in result.metrics for result in found) else None,
         "memory": {
             name: max(result.metrics[name] for result in found)
             for name in found[0].metrics

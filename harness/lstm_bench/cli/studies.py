@@ -16,9 +16,11 @@ from lstm_bench.cli.options import (
     settings_of,
     show,
 )
-from lstm_bench.errors import UsageError, unknown
+from lstm_bench.errors import BenchError, UsageError, unknown
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from lstm_bench.record.files import Results
     from lstm_bench.record.study import StudyFiles
     from lstm_bench.tuning.study import Question
@@ -40,11 +42,26 @@ def bench(
 
     results, screen, at_once = results_of(context), console(), workers or cores()
     questions = [Question.of(table, {}, workers=at_once) for table in suites.read_suite(suite)]
+    _know_the_peaks(questions, results, screen)
     boards = []
     for question in questions:
         stem = f"{Path(suite).stem}-{file_name(question.base.task)}"
         boards.append(run_study(question, name=None, stem=stem, results=results, workers=at_once, console=screen))
     show(boards, results, screen)
+
+
+def _know_the_peaks(questions: "list[Question]", results: "Results", screen: "Console") -> None:
+    """Measure what the machine can, once, before anything is timed: without it `speed/mfu` is absent."""
+    from lstm_bench.meter import precisions
+    from lstm_bench.pool.apart import ensure_peak
+
+    for device, threads, asked in sorted({(q.base.device, q.base.threads, q.base.train.precision) for q in questions}):
+        for precision in precisions(device) if asked == "auto" else [asked]:
+            try:
+                with screen.status(f"measuring this machine's peak rate, once ({device}, {precision})"):
+                    ensure_peak(results.root, device, threads, precision)
+            except BenchError as error:
+                screen.print(f"without a peak rate there is no speed/mfu: {error}", soft_wrap=True)
 
 
 def search(

@@ -75,6 +75,11 @@ def has_native_bfloat16(device: str) -> bool:
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
+def precisions(device: str) -> list[str]:
+    """Those that products are quick in there, which are those that `auto` may be."""
+    return ["float32", "bfloat16"] if has_native_bfloat16(device) else ["float32"]
+
+
 def _cpu_model() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

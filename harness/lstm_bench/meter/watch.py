@@ -16,13 +16,19 @@ class Stopwatch:
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self.clock = clock
         self.seconds = 0.0
+        self._since: float | None = None
 
     def __enter__(self) -> "Stopwatch":
         self._since = self.clock()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.seconds += self.clock() - self._since
+        self.seconds, self._since = self.elapsed, None
+
+    @property
+    def elapsed(self) -> float:
+        """The seconds so far, those since it was started too, if it runs."""
+        return self.seconds + (0.0 if self._since is None else self.clock() - self._since)
 
 
 class Watch:
@@ -44,3 +50,5 @@ def synchronize(device: torch.device) -> None:
     """Wait until the device has done all that it was given; the CPU always has."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+    if device.type == "mps":
+        torch.mps.synchronize()

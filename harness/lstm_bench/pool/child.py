@@ -26,9 +26,10 @@ from lstm_bench import allocator
 from lstm_bench.checkpoint import Checkpoint
 from lstm_bench.errors import RecordError
 from lstm_bench.execute import Word, execute, one_line
-from lstm_bench.meter import machine, source_diff
+from lstm_bench.meter import machine, peak, source_diff
 from lstm_bench.pool import Job
 from lstm_bench.pool.verdict import in_its_stead
+from lstm_bench.record.peaks import known_peak
 from lstm_bench.record.run import RunFiles
 from lstm_bench.record.syncing import Syncing
 from lstm_bench.record.weights import save_model
@@ -169,7 +170,8 @@ def _run(driver: Connection, job: Job, files: RunFiles) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins with SIGINT ignored
     _redirect_output(job.path / "output.log")
     try:
-        result = execute(job.spec, recorder, Inbox(driver, job, recorder).verdict, test=job.test)
+        verdict = Inbox(driver, job, recorder).verdict
+        result = execute(job.spec, recorder, verdict, test=job.test, peak=_peak(job))
     except RecordError:
         raise
     except Exception as error:  # noqa: BLE001  # a fault of the harness: still one run's alone
@@ -177,6 +179,13 @@ def _run(driver: Connection, job: Job, files: RunFiles) -> None:
     except KeyboardInterrupt:
         result = RunResult(Status.KILLED)
     recorder.end(result)
+
+
+def _peak(job: Job) -> float | None:
+    """FLOP/s that the machine can as the job computes, where its results folder knows; a run measures none."""
+    spec = job.spec
+    known = known_peak(job.path.parent.parent, peak.place(spec.device, spec.threads, spec.train.precision))
+    return float(known["flops_per_second"]) if known else None
 
 
 def tell(driver: Connection, kind: str, what: dict[str, Any] | str) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from filelock import Timeout
 
-from lstm_bench.execute import figures
 from lstm_bench.meter import machine, source_diff
+from lstm_bench.outcome import figures
 from lstm_bench.pool import Job
 from lstm_bench.record.run import RunFiles
 from lstm_bench.result import RunResult, Status

@@ -19,7 +19,7 @@ from lstm_bench.result import Reading, RunResult
 
 @dataclass(slots=True)
 class Line:
-    """A run that is going on."""
+    """A run that is going on; `steps` is 0 where its budget is in something else."""
 
     label: str
     settings: str
@@ -98,7 +98,8 @@ class Screen:
         table = Table.grid(padding=(0, 2))
         for line in self._running.values():
             score = "" if line.score is None else figure(line.score)
-            table.add_row(line.label, f"{line.step}/{line.steps}", score, Text(line.settings, overflow="ellipsis"))
+            of = f"/{line.steps}" if line.steps else ""
+            table.add_row(line.label, f"{line.step}{of}", score, Text(line.settings, overflow="ellipsis"))
         return Group(head, table)
 
     def _time_left(self, done: int) -> str:

@@ -113,7 +113,10 @@ def _target(board: Board) -> str:
 
 def _speed(board: Board) -> str:
     found = board["confirmed"]
-    return f"{thousands(found['timesteps_per_second'])} steps/s" if found else ""
+    if not found:
+        return ""
+    mfu = found.get("mfu")
+    return f"{thousands(found['timesteps_per_second'])} steps/s" + (f"\n{100 * mfu:.2g} % of peak" if mfu else "")
 
 
 def _memory(board: Board) -> str:

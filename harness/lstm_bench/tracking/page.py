@@ -39,6 +39,7 @@ def answer(board: Board) -> dict[str, float]:
         **{f"test/{metric}_{end}": value for end, value in ends.items()},
         **{f"floor/{name}": floor["score"] for name, floor in found["floors"].items()},
         "speed/timesteps_per_second": found["timesteps_per_second"],
+        **({"speed/mfu": found["mfu"]} if found.get("mfu") else {}),
         **found["memory"],
     }
 

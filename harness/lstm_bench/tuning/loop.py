@@ -190,7 +190,7 @@ class Search:
         self._look_at_the_clock()
         if self._closing:
             self._pool.stop(job.run_id, Status.KILLED, self._closing)
-        elif lost and self._question.budget.prune_after <= reading.step < job.spec.train.steps:
+        elif lost and self._question.budget.prune_after <= reading.step and not reading.is_last:
             self._pool.stop(job.run_id, Status.PRUNED)
         elif job.waits:
             self._pool.go_on(job.run_id)

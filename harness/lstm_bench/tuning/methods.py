@@ -111,15 +111,19 @@ def make_pruner(method: Method, steps: int, eval_every: int, prune_after: int) -
 
     Args:
         method: a pruner's.
-        steps: the most that a run trains.
+        steps: the most that a run trains; 0 where its budget is in something else.
         eval_every: steps from one reading to the next.
         prune_after: steps before which nobody is judged; the median and percentile pruners do not know of it.
 
     Raises:
-        UsageError: options that exclude each other.
+        UsageError: options that exclude each other, or runs of no number of steps for one that divides it.
     """
     kind = PRUNERS[method.name]
-    resources = {"min_resource": min(max(prune_after, eval_every), steps), "max_resource": steps}
+    if not steps and "max_resource" in kind.resources:
+        able = ", ".join(name for name, other in PRUNERS.items() if "max_resource" not in other.resources)
+        raise UsageError(f"pruner '{method.name}' divides train.steps, which is 0: expected it above 0, or {able}")
+    first = max(prune_after, eval_every)
+    resources = {"min_resource": min(first, steps) if steps else first, "max_resource": steps}
     ours = {**kind.defaults, **{name: resources[name] for name in kind.resources}}
     try:
         return kind.make(**{**ours, **method.options})

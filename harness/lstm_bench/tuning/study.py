@@ -11,7 +11,7 @@ import tomli_w
 from optuna.pruners import BasePruner
 
 from lstm_bench.errors import UsageError
-from lstm_bench.execute import resolve, spec_of
+from lstm_bench.execute import asked_of, resolve, settled
 from lstm_bench.goal import Goal
 from lstm_bench.record.disk import SCHEMA
 from lstm_bench.record.files import Results
@@ -25,6 +25,7 @@ from lstm_bench.tuning.ranges import longest
 from lstm_bench.tuning.space import DEFAULT, Space
 
 TRIALS = 12  # of a study that is given neither a number nor minutes
+ENDLESS = 10**9  # steps
 FRESH_SEEDS_FROM = 1000  # seeds that confirm begin here, above the search's
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 MAY_CHANGE = {
@@ -46,7 +47,8 @@ class Question:
     """A study as it is asked, checked: nothing in it can be refused later but its data.
 
     Attributes:
-        base: resolved; the space's values are put into it. Its seed is the first of the search's.
+        base: resolved, its precision as it was asked; the space's values are put into it. Its seed is the first of the
+            search's.
         task: the task that it names.
         space: what is searched.
         budget: how much it may spend; its trials are written out, no more than a grid has cells.
@@ -75,7 +77,7 @@ class Question:
         Raises:
             UsageError: something in it does not exist or cannot be.
         """
-        base, task = spec_of(table.run, settings)
+        base, task = asked_of(table.run, settings)
         budget, strategy = checked(Budget, table.budget, ""), checked(Strategy, table.strategy, "")
         if budget.trials is None and budget.minutes is None:
             budget = replace(budget, trials=TRIALS)
@@ -91,6 +93,10 @@ class Question:
         if strategy.deterministic and budget.minutes is not None:
             raise UsageError(
                 "--deterministic with --minutes: how many trials fit into a time is not repeatable; use --trials"
+            )
+        if strategy.deterministic and (base.train.seconds or "train.seconds" in space.distributions):
+            raise UsageError(
+                "--deterministic with train.seconds: how far a run comes in a time is not repeatable; use train.steps"
             )
         strategy = replace(strategy, enqueue=[space.check(first) for first in strategy.enqueue])
         refuse(sampler, pruner, space, objectives=max(1, len(strategy.objectives)))
@@ -125,9 +131,14 @@ class Question:
         return self.budget.trials or math.inf
 
     @property
-    def span(self) -> int:
-        """The most steps that a run of the search may have."""
+    def steps(self) -> int:
+        """The most steps that a run of the search may have; 0 where its budget is in something else."""
         return longest(self.base.train.steps, self.space.distributions.get("train.steps"))
+
+    @property
+    def span(self) -> int:
+        """From the first step of one seed's run to that of the next, on the curve of a setting: no run is longer."""
+        return self.steps or ENDLESS
 
     def make_pruner(self) -> BasePruner:
         """A new one, which has judged nobody.
@@ -135,13 +146,13 @@ class Question:
         Raises:
             UsageError: its options exclude each other, or do not fit the runs.
         """
-        steps = self.span * self.budget.seeds
+        steps = self.steps * self.budget.seeds
         return make_pruner(self.pruner, steps, self.base.train.eval_every, self.budget.prune_after)
 
     def run_spec(self, settings: Mapping[str, Any], seed: int, purpose: Purpose = "search") -> RunSpec:
         """The run of a setting on a seed; a confirming one has what it is to have instead."""
         instead = self.confirm if purpose == "confirm" else {}
-        return self.base.with_values({**settings, **instead, "seed": seed})
+        return settled(self.base.with_values({**settings, **instead, "seed": seed}))
 
     def asked(self, facts: Mapping[str, str]) -> dict[str, Any]:
         """What is asked, whole, as plain tables; the facts are those beneath every run of the study."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from lstm_bench.errors import UsageError, unknown
 from lstm_bench.execute import spec_of
-from lstm_bench.model import count
+from lstm_bench.flops import count
 from lstm_bench.spec import RunSpec, Value, parse_setting, parse_value
 from lstm_bench.suites import StudyTable
 from lstm_bench.task import make_task
