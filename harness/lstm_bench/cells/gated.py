@@ -5,7 +5,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from lstm_bench.cells.engine import Sequence, State, Variant
+from lstm_bench.cells import sequence
+from lstm_bench.cells.engine import State, Variant
 
 
 class Gated(nn.Module):
@@ -42,7 +43,7 @@ class Gated(nn.Module):
     def forward(self, x_BTF: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Outputs [B, T, H] and the state after the last step: (h [B, H], c [B, H])."""
         h, c = state or (x_BTF.new_zeros(len(x_BTF), self.weight_hidden.shape[1]) for _ in range(2))
-        y_TBH, h, c = Sequence.apply(  # type: ignore[no-untyped-call]
+        y_TBH, h, c = sequence.layer(
             self.variant,
             x_BTF.transpose(0, 1),
             self.weight_input,
