@@ -14,12 +14,13 @@ from torch import Tensor
 
 from lstm_bench import goal, losses, model, training
 from lstm_bench import task as contract
+from lstm_bench.cells.make import load_cell, settled_options
 from lstm_bench.errors import RecordError, UsageError, is_disk_full, unknown
 from lstm_bench.goal import Goal
 from lstm_bench.meter import ResourceMeter, Watch, has_native_bfloat16
 from lstm_bench.result import Reading, RunResult, Status, is_finite, steady_speeds
 from lstm_bench.spec import RunSpec, TrainSpec, Value, flattened, known_paths
-from lstm_bench.task import Signature, Task, load_task, make_task, options_of, told
+from lstm_bench.task import Signature, Task, load_task, make_task, options_of, predicts_next, told
 from lstm_bench.writing import unwritable
 
 EARLIER = 3  # readings before the last that a diverged run's reason quotes
@@ -75,7 +76,7 @@ def spec_of(tables: Mapping[str, Any], settings: Mapping[str, Value]) -> tuple[R
     values = {**getattr(cls, "defaults", {}), **flattened(tables), **settings}
     known = known_paths(f.name for f in fields(cls))
     for path in values:
-        if path not in known:
+        if path not in known and not path.startswith("cell."):  # which options it has is looked at last
             raise unknown("key", path, known)
     return resolve(RunSpec(task=name).with_values(values))
 
@@ -87,14 +88,16 @@ def resolve(spec: RunSpec) -> tuple[RunSpec, Task]:
         UsageError: the spec names something that does not exist or cannot be.
     """
     task = make_task(spec)
-    model.load_cell(spec.model.cell)
-    if spec.model.bidirectional and task.family == "language":
+    cell = settled_options(spec.model, spec.cell)
+    if spec.model.bidirectional and predicts_next(task):
         raise UsageError(
             f"model.bidirectional = true: expected false for '{spec.task}': it would read what it predicts"
         )
+    if spec.model.tied and task.family != "language":
+        raise UsageError(f"model.tied = true: expected false for '{spec.task}': what it reads is not what it predicts")
     if spec.device == "cuda" and not torch.backends.cuda.is_built():  # asks the build; a card is not touched here
         raise UsageError(f"device = 'cuda': torch {torch.__version__} is built without CUDA: install a build with it")
-    return replace(spec, options=options_of(task), train=settled(spec.train, spec.device)), task
+    return replace(spec, options=options_of(task), cell=cell, train=settled(spec.train, spec.device)), task
 
 
 def settled(train: TrainSpec, device: str) -> TrainSpec:
@@ -107,26 +110,25 @@ def settled(train: TrainSpec, device: str) -> TrainSpec:
 def facts(spec: RunSpec, data_digest: str) -> dict[str, str]:
     """What lies beneath a run besides its spec: digests of its data and of the code that computes, and torch.
 
-    The code is that of the trainer, the model, the losses, the cell, and of the whole package that the module of the
-    task lies in, of each class that it derives from and of each task that it wraps: what it computes with stands there.
+    The code is that of the trainer, the model, the losses, and of the whole package that the module of the task or of
+    the cell lies in, of each class that it derives from and of each task that it wraps: what it computes with stands
+    there.
     """
-    cell = model.load_cell(spec.model.cell)
-    digest = hashlib.sha256()
-    for module in (training, model, losses, contract, goal, inspect.getmodule(cell)):
-        digest.update(inspect.getsource(module or cell).encode())
-    for path in task_files(make_task(spec)):
+    task, digest = make_task(spec), hashlib.sha256()
+    for module in (training, model, losses, contract, goal):
+        digest.update(inspect.getsource(module).encode())
+    for path in code_files([type(task), *map(type, told(task, "wraps", ())), load_cell(spec.model.cell)]):
         digest.update(path.read_bytes())
     return {"data": data_digest, "code": digest.hexdigest()[:16], "torch": torch.__version__}
 
 
-def task_files(task: Task) -> list[Path]:
-    """The files that a task's code stands in, each once."""
+def code_files(classes: Iterable[type]) -> list[Path]:
+    """The files that the code of some classes stands in, each once; torch has a version of its own."""
     found: dict[Path, None] = {}
-    for one in (task, *told(task, "wraps", ())):
-        for cls in type(one).__mro__:
-            if (module := inspect.getmodule(cls)) and getattr(module, "__file__", None):
-                source = Path(inspect.getfile(cls))
-                found |= dict.fromkeys(package_files(source, in_package="." in cls.__module__))
+    for cls in (parent for one in classes for parent in one.__mro__):
+        module = inspect.getmodule(cls)
+        if module and getattr(module, "__file__", None) and not module.__name__.startswith("torch."):
+            found |= dict.fromkeys(package_files(Path(inspect.getfile(cls)), in_package="." in cls.__module__))
     return list(found)
 
 
@@ -158,7 +160,7 @@ def execute(spec: RunSpec, recorder: Recorder, verdict: Verdict = go_on, *, test
     def learn() -> tuple[Status, str | None]:
         torch.set_num_threads(spec.threads)
         torch.manual_seed(spec.seed)
-        network = model.SequenceModel(task.signature, spec.model)
+        network = model.SequenceModel(task.signature, spec.model, spec.cell)
         metrics["model/parameters"] = float(sum(p.numel() for p in network.parameters()))
         state = training.TrainState.fresh(network, spec.train, seed=spec.seed, device=device)
         with closing(training.train(state, task, spec.train, watch=watch)) as stream:

@@ -1,16 +1,18 @@
 """Encoder, cells, head: sized by the task's signature."""
 
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lstm_bench import plugins
+from lstm_bench.cells.make import make_cell
 from lstm_bench.errors import UsageError
-from lstm_bench.spec import ModelSpec
+from lstm_bench.spec import ModelSpec, Value
 from lstm_bench.task import Signature
 
+NONE: Mapping[str, Any] = MappingProxyType({})
 State = tuple[tuple[Tensor, ...], ...]  # a layer's parts, for each layer
 
 
@@ -22,24 +24,34 @@ class SequenceModel(nn.Module):
     Args:
         signature: the task's; gives the outer sizes.
         spec: gives the inner ones.
+        options: the cell's own.
+
+    Raises:
+        UsageError: the spec asks for what the cell or the signature does not have.
     """
 
-    def __init__(self, signature: Signature, spec: ModelSpec) -> None:
+    def __init__(self, signature: Signature, spec: ModelSpec, options: Mapping[str, Value] = NONE) -> None:
         super().__init__()
-        cell = load_cell(spec.cell)
-        self.every_step = signature.every_step
+        self.every_step, self.residual, self.skip = signature.every_step, spec.residual, spec.skip
         self.encoder: nn.Module = nn.Identity()
         width = signature.features or spec.embedding or signature.vocab or 0
         if signature.vocab is not None:
             self.encoder = nn.Embedding(signature.vocab, spec.embedding) if spec.embedding else OneHot(signature.vocab)
-        self.both_ways = spec.bidirectional
-        ways = 2 if spec.bidirectional else 1
-        self.layers = nn.ModuleList(
-            cell(width if depth < ways else ways * spec.hidden, spec.hidden, forget_bias=spec.forget_bias)
-            for depth in range(ways * spec.layers)
-        )
-        self.dropout = nn.Dropout(spec.dropout)
-        self.head = nn.Linear(ways * spec.hidden, signature.outputs)
+        self.ways = 2 if spec.bidirectional else 1
+        widths = [width] + [self.ways * spec.hidden] * spec.layers
+        self.layers = nn.ModuleList(make_cell(read, spec, options) for read in widths[:-1] for _ in range(self.ways))
+        self.dropout = VariationalDropout(spec.dropout) if spec.variational else nn.Dropout(spec.dropout)
+        seen = widths[-1] + (width if spec.skip else 0)
+        # Press and Wolf 2017: a projection, then the embedding's own weights.
+        self.narrow = nn.Linear(seen, width, bias=False) if spec.tied and seen != width else nn.Identity()
+        self.head = nn.Linear(width if spec.tied else seen, signature.outputs, bias=spec.head_bias)
+        if spec.tied:
+            if signature.vocab != signature.outputs:
+                raise UsageError(
+                    f"model.tied = true: expected false where {signature.vocab or 'no'} tokens are read and "
+                    f"{signature.outputs} predicted"
+                )
+            self.encoder.weight = self.head.weight
 
     def forward(
         self, inputs: Tensor, state: State | None = None, lengths: Tensor | None = None
@@ -52,44 +64,58 @@ class SequenceModel(nn.Module):
             lengths: [B] valid steps; at least 1. What comes after them changes no output at a valid step.
 
         Returns:
-            [B, T, C] or [B, C], and a tuple of [B, H] parts for each layer, each of its directions apart.
+            [B, T, C] or [B, C], and a tuple of [B, ...] parts for each layer, each of its directions apart.
 
         Raises:
             UsageError: a state is carried on in a model that reads both ways.
         """
-        if self.both_ways:
-            if state is not None:
-                raise UsageError(
-                    "model.bidirectional = true reads what comes next: expected false where batches are carried on"
-                )
-            return self._both_ways(inputs, lengths)
-        x = self.encoder(inputs)
-        after = []
-        for depth, layer in enumerate(self.layers):
-            x, layer_state = layer(self.dropout(x), None if state is None else state[depth])
-            after.append(layer_state)
-        if not self.every_step:
-            x = x[:, -1] if lengths is None else at_end(x, lengths)
-        return self.head(self.dropout(x)), tuple(after)
-
-    def _both_ways(self, inputs: Tensor, lengths: Tensor | None) -> tuple[Tensor, State]:
-        """Each layer once forward and once over the reversed valid steps, side by side.
-
-        A packed sequence would leave the fused kernel; here what lies behind a sequence's end stays behind it.
-        """
-        x = self.encoder(inputs)
+        if self.ways == 2 and state is not None:
+            raise UsageError(
+                "model.bidirectional = true reads what comes next: expected false where batches are carried on"
+            )
+        x = encoded = self.encoder(inputs)
         after: list[tuple[Tensor, ...]] = []
-        forward = backward = x
-        for ahead, back in zip(self.layers[::2], self.layers[1::2], strict=True):
-            x = self.dropout(x)
-            forward, state = ahead(x)
-            backward, state_back = back(turned(x, lengths))
-            x = torch.cat([forward, turned(backward, lengths)], dim=-1)
-            after += [state, state_back]
-        if not self.every_step:  # each direction's last valid step
-            ends = (y[:, -1] if lengths is None else at_end(y, lengths) for y in (forward, backward))
-            x = torch.cat(list(ends), dim=-1)
-        return self.head(self.dropout(x)), tuple(after)
+        for depth in range(len(self.layers) // self.ways):
+            y, found = self._read(depth, self.dropout(x), state, lengths)
+            x = x + y if self.residual and x.shape == y.shape else y
+            after += found
+        if not self.every_step:
+            x, encoded = self._at_end(x, lengths), at_end(encoded, lengths)
+        if self.skip:
+            x = torch.cat([x, encoded], dim=-1)
+        return self.head(self.narrow(self.dropout(x))), tuple(after)
+
+    def _read(
+        self, depth: int, x: Tensor, state: State | None, lengths: Tensor | None
+    ) -> tuple[Tensor, list[tuple[Tensor, ...]]]:
+        """A layer over a whole sequence: outputs, and the state after it, of each direction.
+
+        Both ways are once forward and once over the reversed valid steps, side by side: a packed sequence would leave
+        the fused kernel, and here what lies behind a sequence's end stays behind it.
+        """
+        if self.ways == 1:
+            y, found = self.layers[depth](x, None if state is None else state[depth])
+            return y, [found]
+        ahead, back = self.layers[2 * depth : 2 * depth + 2]
+        (forward, found), (backward, found_back) = ahead(x), back(turned(x, lengths))
+        return torch.cat([forward, turned(backward, lengths)], dim=-1), [found, found_back]
+
+    def _at_end(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """Each direction's last valid step, [B, H] or [B, 2 H]: of the one that reads backward, the first."""
+        if self.ways == 1:
+            return at_end(x, lengths)
+        forward, backward = x.chunk(2, dim=-1)
+        return torch.cat([at_end(forward, lengths), backward[:, 0]], dim=-1)
+
+
+class VariationalDropout(nn.Dropout):
+    """One mask for all steps of a sequence (Gal and Ghahramani 2016)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, T, H], or [B, H] where there is but one step."""
+        if not self.training or not self.p:
+            return x
+        return x * nn.functional.dropout(torch.ones_like(x if x.dim() == 2 else x[:, :1]), self.p)
 
 
 class OneHot(nn.Module):
@@ -104,8 +130,10 @@ class OneHot(nn.Module):
         return nn.functional.one_hot(tokens_BT, self.vocab).float()
 
 
-def at_end(x_BTH: Tensor, lengths_B: Tensor) -> Tensor:
+def at_end(x_BTH: Tensor, lengths_B: Tensor | None) -> Tensor:
     """The last valid step of each sequence, [B, H]."""
+    if lengths_B is None:
+        return x_BTH[:, -1]
     return x_BTH[torch.arange(len(x_BTH), device=x_BTH.device), lengths_B - 1]
 
 
@@ -119,7 +147,7 @@ def turned(x_BTH: Tensor, lengths_B: Tensor | None) -> Tensor:
     return x_BTH.gather(1, at_BT[..., None].expand_as(x_BTH))
 
 
-def count(signature: Signature, spec: ModelSpec) -> dict[str, int]:
+def count(signature: Signature, spec: ModelSpec, options: Mapping[str, Value] = NONE) -> dict[str, int]:
     """How large a model is; nothing is allocated.
 
     Returns:
@@ -128,22 +156,11 @@ def count(signature: Signature, spec: ModelSpec) -> dict[str, int]:
         sequence is left out.
     """
     with torch.device("meta"):
-        network = SequenceModel(signature, spec)
+        network = SequenceModel(signature, spec, options)
     matrices = sum(p.numel() for layer in network.layers for p in layer.parameters() if p.ndim > 1)
-    head = network.head.weight.numel() if signature.every_step else 0
-    return {"params": sum(p.numel() for p in network.parameters()), "flops": 2 * (matrices + head)}
-
-
-def load_cell(name: str) -> Callable[..., nn.Module]:
-    """The cell that a name stands for: see `lstm_bench.cells` for what it must be.
-
-    Raises:
-        UsageError: nothing is called so, or what is called so is no cell.
-    """
-    cell: Any = plugins.load(plugins.CELLS, name)
-    if not (isinstance(cell, type) and issubclass(cell, nn.Module)):
-        raise UsageError(f"model.cell = '{name}' is {cell!r}, expected a class derived from torch.nn.Module")
-    return cast(Callable[..., nn.Module], cell)
+    answers = [network.narrow, network.head] if signature.every_step else []
+    matrices += sum(p.numel() for module in answers for p in module.parameters() if p.ndim > 1)
+    return {"params": sum(p.numel() for p in network.parameters()), "flops": 2 * matrices}
 
 
 def detached(state: State) -> State:

@@ -25,6 +25,7 @@ Natural = Annotated[int, Field(ge=0, lt=2**63)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Real = Annotated[float, Field(allow_inf_nan=False)]
+TABLES = ("options", "model", "cell", "train")  # of a spec; all other keys stand alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +37,24 @@ class ModelSpec:
     layers: Count = 1
     bidirectional: bool = False  # each layer reads both ways, `hidden` units each; not for language models
     embedding: Natural = 32  # width of a token's vector, 0: one-hot; tasks of real-valued inputs have none
+    tied: bool = False  # the head reads with the embedding's own weights; language models alone
+    residual: bool = False  # what a layer reads is added to what it says, where both are as wide
+    skip: bool = False  # the head sees its step's input too
+    head_bias: bool = True
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # on the inputs of each layer and of the head
+    variational: bool = False  # dropout takes the same units away at every step of a sequence
+    biases: Literal["zero", "drawn"] = "zero"  # at the start: zero but the gates' below, or as the cell draws them
     forget_bias: Real = 1.0  # the forget gate's bias at the start
+    chrono: Natural = 0  # longest dependency, steps: gates start apart, to keep for 1 to as many; 0: all alike
+    recurrent: Literal["uniform", "orthogonal"] = "uniform"  # how the weights of the output before are drawn
+
+    def __post_init__(self) -> None:
+        if self.chrono == 1:
+            raise ValueError("chrono = 1: expected 0, or the longest dependency in steps, from 2 on")
+        if self.chrono and self.biases == "drawn":
+            raise ValueError(f"chrono = {self.chrono} sets the biases of gates: expected biases = 'zero' with it")
+        if self.tied and not self.embedding:
+            raise ValueError("tied = true: expected an embedding, such as embedding = 32; 0 has no weights to share")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +81,7 @@ class RunSpec:
     task: str  # a name, or module:attr
     options: Mapping[str, Value] = field(default_factory=dict)  # the task's own fields
     model: ModelSpec = field(default_factory=ModelSpec)
+    cell: Mapping[str, Value] = field(default_factory=dict)  # the cell's own options
     train: TrainSpec = field(default_factory=TrainSpec)
     seed: Natural = 0
     device: Literal["cpu", "cuda"] = "cpu"
@@ -77,7 +95,7 @@ class RunSpec:
             UsageError: an unknown key, a value of the wrong type or out of range.
         """
         tables = dict(tables)
-        for name in ("options", "model", "train"):
+        for name in TABLES:
             if not isinstance(tables.setdefault(name, {}), Mapping):
                 raise UsageError(f"{name} = {tables[name]!r}: expected a table, such as {name}.<key> = <value>")
         stray = [key for key in tables if key not in cls.__dataclass_fields__]
@@ -91,7 +109,7 @@ class RunSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Nested tables, ready for TOML or JSON; `from_dict` gives the spec back."""
-        return {**dataclasses.asdict(self), "options": dict(self.options)}
+        return {**dataclasses.asdict(self), "options": dict(self.options), "cell": dict(self.cell)}
 
     def to_toml(self) -> str:
         """The spec as a TOML text; `from_dict(tomllib.loads(text))` gives it back."""
@@ -100,14 +118,18 @@ class RunSpec:
     def with_values(self, values: Mapping[str, Value]) -> "RunSpec":
         """The same spec with the values at dotted paths replaced, checked as ever.
 
+        With another cell, the options of the one before are gone.
+
         Raises:
             UsageError: an unknown path, a value of the wrong type or out of range.
         """
         tables = self.to_dict()
+        if values.get("model.cell", self.model.cell) != self.model.cell:
+            tables["cell"] = {}
         for path, value in values.items():
             table, _, key = path.rpartition(".")
-            if table and table not in ("options", "model", "train"):
-                raise unknown("key", path, known_paths(self.options))
+            if table and table not in TABLES:
+                raise unknown("key", path, known_paths(self.options, self.cell))
             (tables[table] if table else tables)[key] = value
         return RunSpec.from_dict(tables)
 
@@ -124,11 +146,12 @@ def flattened(tables: Mapping[str, Any]) -> dict[str, Value]:
     return flat
 
 
-def known_paths(options: Iterable[str] = ()) -> list[str]:
-    """Every dotted path that a spec has, with the task's options if they are given."""
-    tables = {"model": ModelSpec, "train": TrainSpec}
-    nested = [f"{table}.{f.name}" for table, cls in tables.items() for f in dataclasses.fields(cls)]
-    return [*nested, *(f"options.{name}" for name in options), "task", "seed", "device", "threads"]
+def known_paths(options: Iterable[str] = (), cell: Iterable[str] = ()) -> list[str]:
+    """Every dotted path that a spec has, with the options of the task and of the cell if they are given."""
+    fields = {"model": ModelSpec.__dataclass_fields__, "train": TrainSpec.__dataclass_fields__}
+    tables = fields | {"options": options, "cell": cell}
+    alone = (name for name in RunSpec.__dataclass_fields__ if name not in TABLES)
+    return [*(f"{table}.{name}" for table, names in tables.items() for name in names), *alone]
 
 
 def checked(cls: type[T], values: Mapping[str, Any], where: str) -> T:

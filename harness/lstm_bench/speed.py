@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lstm_bench.model import load_cell
+from lstm_bench.cells.make import load_cell
 
 BATCH, STEPS, WIDTH = 32, 100, 2  # sequences, time steps, features
 SIZES = (32, 64, 128, 256)

@@ -139,6 +139,8 @@ class Task(Protocol):
         longer: a mapping of names such as `2x` to the same task with longer sequences and the same signature. What
             was trained is tested on each: one more metric, such as `test/accuracy_2x`.
         example(): a decoded example in a line or a few, for people.
+        next_symbol: whether it predicts what it reads next, as all of the language family do: no model may read it
+            both ways.
         wraps: a tuple of the tasks that this one is made of; their code counts as its own.
     """
 
@@ -195,6 +197,11 @@ class Task(Protocol):
 def told(task: object, name: str, otherwise: T) -> T:
     """What a task or its class says of itself under one of the optional names, or something else where it does not."""
     return cast(T, getattr(task, name, otherwise))
+
+
+def predicts_next(task: Task) -> bool:
+    """Whether what a task asks for at a step stands in its inputs at a later one."""
+    return told(task, "next_symbol", task.family == "language")
 
 
 def make_task(spec: RunSpec) -> Task:

@@ -11,7 +11,7 @@ from torch.testing import assert_close
 from lstm_bench import plugins
 from lstm_bench.cells.engine import Variant
 from lstm_bench.cells.gated import Gated
-from lstm_bench.model import load_cell
+from lstm_bench.cells.make import load_cell
 from lstm_bench.testing import CellSuite
 
 CELLS = sorted(plugins.installed(plugins.CELLS))
@@ -67,7 +67,10 @@ def slow(cell: Gated, x_BTF: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tens
 
 def made(variant: Variant, seed: int = 0, inputs: int = 4, hidden: int = 6) -> Gated:
     torch.manual_seed(seed)
-    return type("Made", (Gated,), {"variant": variant})(inputs, hidden, forget_bias=0.5)
+    cell = type("Made", (Gated,), {"variant": variant})(inputs, hidden)
+    with torch.no_grad():
+        cell.remember(torch.full((hidden,), 0.5), torch.full((hidden,), -0.25))
+    return cell
 
 
 @pytest.mark.parametrize("variant", variants(), ids=repr)
@@ -97,6 +100,7 @@ def test_the_fast_path_is_the_slow_one(variant: Variant, kind: torch.dtype, near
 def test_without_options_it_is_the_lstm_of_the_framework() -> None:
     cell = made(Variant())
     reference = load_cell("lstm")(4, 6)
+    torch.nn.init.zeros_(reference.layer.bias_hh_l0)
     order = [cell.variant.gates.index(name) for name in "ifgo"]
     with torch.no_grad():
         for name, own in (("weight_ih_l0", cell.weight_input), ("weight_hh_l0", cell.weight_hidden)):
@@ -107,8 +111,7 @@ def test_without_options_it_is_the_lstm_of_the_framework() -> None:
         assert_close(one, other)
 
 
-def test_the_forget_bias_begins_where_it_is_asked() -> None:
-    assert made(Variant()).bias[2].tolist() == [0.5] * 6
-    coupled = made(Variant(forget_gate="coupled")).bias
-    assert coupled[1].tolist() == [-0.5] * 6
-    assert not made(Variant(forget_gate="none")).bias.any()
+def test_the_biases_begin_where_they_are_asked() -> None:
+    assert made(Variant()).bias[:, 0].tolist() == [0.0, -0.25, 0.5, 0.0]  # o, i, f, g
+    assert made(Variant(forget_gate="coupled")).bias[:, 0].tolist() == [0.0, -0.5, 0.0]
+    assert made(Variant(forget_gate="none")).bias[:, 0].tolist() == [0.0, -0.25, 0.0]

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,8 +9,8 @@ from torch.testing import assert_close
 
 from lstm_bench.cells.lstm import LSTM
 from lstm_bench.errors import UsageError
-from lstm_bench.model import SequenceModel, detached
-from lstm_bench.spec import ModelSpec
+from lstm_bench.model import SequenceModel, VariationalDropout, detached
+from lstm_bench.spec import ModelSpec, Positive
 from lstm_bench.task import Signature
 
 B, T, F, C = 3, 6, 2, 5
@@ -21,9 +23,9 @@ calm = settings(deadline=None, max_examples=25)
 class Elman(nn.Module):
     """A stranger's cell, whose state has one part."""
 
-    def __init__(self, inputs: int, hidden: int, *, forget_bias: float) -> None:
+    def __init__(self, inputs: int, hidden: int, *, slope: Positive = 1.0) -> None:
         super().__init__()
-        self.layer, self.forget_bias = nn.RNN(inputs, hidden, batch_first=True), forget_bias
+        self.layer, self.slope = nn.RNN(inputs, hidden, batch_first=True), slope
 
     def forward(self, x_BTF: Tensor, state: tuple[Tensor, ...] | None = None):
         y_BTH, h = self.layer(x_BTF, None if state is None else state[0].unsqueeze(0))
@@ -122,10 +124,10 @@ def test_the_model_is_sized_from_the_signature(every_step: bool, inputs: dict[st
 
 
 def test_a_cell_can_be_given_as_module_and_attribute(x_BTF: Tensor) -> None:
-    model = network(spec=ModelSpec(cell=f"{__name__}:Elman", hidden=4, forget_bias=0.5))
+    model = SequenceModel(EVERY_STEP, ModelSpec(cell=f"{__name__}:Elman", hidden=4), {"slope": 0.5})
     (layer,) = model.layers
     assert type(layer).__name__ == "Elman"
-    assert layer.forget_bias == 0.5
+    assert layer.slope == 0.5
     assert [[part.shape for part in found] for found in model(x_BTF)[1]] == [[(B, 4)]]
 
 
@@ -157,3 +159,76 @@ def test_a_detached_state_has_the_same_values_and_no_history(x_BTF: Tensor) -> N
     assert_close(cut, state)
     assert {part.requires_grad for layer in state for part in layer} == {True}
     assert {part.requires_grad for layer in cut for part in layer} == {False}
+
+
+TOKENS = Signature(vocab=7, outputs=7, every_step=True)
+
+
+def test_a_tied_head_reads_with_the_weights_of_the_embedding() -> None:
+    model = network(TOKENS, ModelSpec(hidden=4, embedding=4, tied=True))
+    assert model.head.weight is model.encoder.weight
+    assert (
+        len(list(model.parameters())) == len(list(network(TOKENS, ModelSpec(hidden=4, embedding=4)).parameters())) - 1
+    )
+    projected = network(TOKENS, ModelSpec(hidden=6, embedding=4, tied=True))
+    x_BTH = torch.randn(2, 3, 6)
+    expected = x_BTH @ projected.narrow.weight.T @ projected.encoder.weight.T + projected.head.bias
+    assert_close(projected.head(projected.narrow(x_BTH)), expected)
+    assert projected(torch.arange(7)[None])[0].shape == (1, 7, 7)
+
+
+def test_other_outputs_than_tokens_are_not_tied() -> None:
+    with pytest.raises(UsageError, match="tied = true: expected false where 7 tokens are read and 2 predicted"):
+        network(Signature(vocab=7, outputs=2, every_step=True), ModelSpec(embedding=4, tied=True))
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_residual_link_adds_what_a_layer_reads_where_it_is_as_wide(bidirectional: bool, x_BTF: Tensor) -> None:
+    spec = ModelSpec(hidden=4, layers=2, bidirectional=bidirectional)
+    plain, linked = network(spec=spec), network(spec=dataclasses.replace(spec, residual=True))
+    seen: dict[str, Tensor] = {}
+    plain.head.register_forward_pre_hook(lambda _, inputs: seen.__setitem__("plain", inputs[0]))
+    linked.head.register_forward_pre_hook(lambda _, inputs: seen.__setitem__("linked", inputs[0]))
+    plain(x_BTF), linked(x_BTF)
+    below = network(spec=dataclasses.replace(spec, layers=1))
+    below.load_state_dict({name: p for name, p in plain.state_dict().items() if name in below.state_dict()})
+    below.head = nn.Identity()
+    assert_close(seen["linked"], seen["plain"] + below(x_BTF)[0])
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_residual_link_leaves_what_lies_behind_the_end_alone(bidirectional: bool, x_BTF: Tensor) -> None:
+    spec = ModelSpec(hidden=4, layers=2, residual=True, skip=True, bidirectional=bidirectional)
+    model, lengths = network(AT_THE_END, spec), torch.tensor([2, T, 1])
+    alone = torch.cat([model(x[None, :length])[0] for x, length in zip(x_BTF, lengths.tolist(), strict=True)])
+    assert_close(model(x_BTF, None, lengths)[0], alone)
+
+
+def test_with_a_skip_link_the_head_sees_the_input_of_its_step(x_BTF: Tensor) -> None:
+    model = network(spec=ModelSpec(hidden=4, skip=True, head_bias=False))
+    assert model.head.weight.shape == (C, 4 + F)
+    with torch.no_grad():
+        model.head.weight[:, :4] = 0
+    assert_close(model(x_BTF)[0], x_BTF @ model.head.weight[:, 4:].T)
+    assert model.head.bias is None
+
+
+def test_variational_dropout_takes_the_same_units_away_at_every_step() -> None:
+    dropout = VariationalDropout(0.5)
+    kept_BTH = dropout(torch.ones(8, 5, 16))
+    assert torch.equal(kept_BTH, kept_BTH[:, :1].expand_as(kept_BTH))
+    assert set(kept_BTH.unique().tolist()) == {0.0, 2.0}
+    assert not torch.equal(kept_BTH[0], kept_BTH[1])
+    assert dropout(torch.ones(64, 16)).unique(dim=0).shape[0] > 1
+    dropout.eval()
+    assert torch.equal(dropout(kept_BTH), kept_BTH)
+    assert isinstance(network(spec=ModelSpec(dropout=0.5, variational=True)).dropout, VariationalDropout)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_with_biases_as_drawn_it_is_the_plain_network_of_the_framework(layers: int, x_BTF: Tensor) -> None:
+    """The same seed gives the same weights: those of a script that makes `nn.LSTM` and then `nn.Linear`."""
+    ours = network(AT_THE_END, ModelSpec(hidden=4, layers=layers, biases="drawn"))
+    torch.manual_seed(0)
+    lstm, linear = nn.LSTM(F, 4, layers, batch_first=True), nn.Linear(4, C)
+    assert_close(ours(x_BTF)[0], linear(lstm(x_BTF)[0][:, -1]))

@@ -145,6 +145,17 @@ class More(Sound):
     signature: ClassVar[Signature] = Signature(vocab=5, outputs=4, every_step=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peeking(Sound):
+    """Asks for the next symbol, and does not say so."""
+
+    signature: ClassVar[Signature] = Signature(vocab=4, outputs=4, every_step=True)
+
+    def draw(self, count: int, random: torch.Generator) -> Batch:
+        symbols = torch.randint(4, (count, self.length + 1), generator=random)
+        return Batch(symbols[:, :-1], symbols[:, 1:].clone())
+
+
 @pytest.mark.parametrize(
     ("task", "test"),
     [
@@ -153,6 +164,7 @@ class More(Sound):
         (Misled, "test_the_true_answer_scores_the_ceiling"),
         (Overflowing, "test_batches_fit_the_signature"),
         (Boastful, "test_floors_are_scores_that_know_little"),
+        (Peeking, "test_what_stands_in_the_next_input_is_said_to"),
         (Grown, "test_longer_ones_fit_what_was_trained"),
     ],
 )

@@ -13,8 +13,6 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-State = tuple[Tensor, ...]
-
 
 @dataclass(frozen=True, slots=True)
 class Variant:

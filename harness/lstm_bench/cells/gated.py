@@ -5,26 +5,23 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from lstm_bench.cells import sequence
-from lstm_bench.cells.engine import State, Variant
+from lstm_bench.cells import State, sequence
+from lstm_bench.cells.engine import Variant
 
 
 class Gated(nn.Module):
     """One layer of an LSTM whose gates are those of `variant`.
 
-    Weights are drawn as `nn.LSTM` draws its own, uniformly within 1 / sqrt(H); biases are zero but for the forget
-    gate's; peepholes are drawn as weights.
+    Weights are drawn as `nn.LSTM` draws its own, uniformly within 1 / sqrt(H), peepholes too; biases are zero.
 
     Args:
         inputs: F, width of the input.
         hidden: H, units.
-        forget_bias: the forget gate's bias at the start; of no use where there is none. Coupled, it is the input gate
-            that begins as far closed.
     """
 
     variant: ClassVar[Variant] = Variant()
 
-    def __init__(self, inputs: int, hidden: int, *, forget_bias: float = 1.0) -> None:
+    def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
         gates, bound = self.variant.gates, hidden**-0.5
         self.weight_input = nn.Parameter(torch.empty(len(gates) * hidden, inputs).uniform_(-bound, bound))
@@ -34,11 +31,17 @@ class Gated(nn.Module):
             self.peepholes = nn.Parameter(torch.empty(3, hidden).uniform_(-bound, bound))
         else:
             self.register_buffer("peepholes", torch.empty(0), persistent=False)
-        with torch.no_grad():
-            if "f" in gates:
-                self.bias[gates.index("f")] = forget_bias
-            elif self.variant.forget_gate == "coupled":
-                self.bias[gates.index("i")] = -forget_bias
+
+    @property
+    def recurrent(self) -> Tensor:
+        """[G H, H]."""
+        return self.weight_hidden
+
+    def remember(self, forget_H: Tensor, input_H: Tensor) -> None:
+        """Start the biases of the gates that there are; of coupled ones, the input gate is as far closed."""
+        start = {"f": forget_H, "i": -forget_H if self.variant.forget_gate == "coupled" else input_H}
+        for gate, bias_H in zip(self.variant.gates, self.bias, strict=True):
+            bias_H.copy_(start.get(gate, torch.zeros_like(forget_H)))
 
     def forward(self, x_BTF: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Outputs [B, T, H] and the state after the last step: (h [B, H], c [B, H])."""

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-State = tuple[Tensor, ...]
+from lstm_bench.cells import State
 
 
 class GRU(nn.Module):
@@ -12,17 +12,22 @@ class GRU(nn.Module):
     Args:
         inputs: F, width of the input.
         hidden: H, units.
-        forget_bias: of the update gate at the start: above zero, so that it keeps what it has.
     """
 
-    def __init__(self, inputs: int, hidden: int, *, forget_bias: float = 1.0) -> None:
+    def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
         self.layer = nn.GRU(inputs, hidden, batch_first=True)
-        weights = dict(self.layer.named_parameters())
-        with torch.no_grad():
-            weights["bias_hh_l0"].zero_()
-            weights["bias_ih_l0"].zero_()
-            weights["bias_ih_l0"][hidden : 2 * hidden] = forget_bias  # gates lie in the order r, z, n
+
+    @property
+    def recurrent(self) -> Tensor:
+        """[3 H, H]."""
+        return self.layer.get_parameter("weight_hh_l0")
+
+    def remember(self, forget_H: Tensor, input_H: Tensor) -> None:  # noqa: ARG002  # one gate for two
+        """Start the biases: the update gate keeps what it does not write."""
+        self.layer.get_parameter("bias_hh_l0").zero_()
+        none_H = torch.zeros_like(forget_H)
+        self.layer.get_parameter("bias_ih_l0").copy_(torch.cat([none_H, forget_H, none_H]))  # in the order r, z, n
 
     def forward(self, x_BTF: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Outputs [B, T, H] and the state after the last step: (h [B, H],)."""

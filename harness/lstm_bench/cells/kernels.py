@@ -25,7 +25,7 @@ from lstm_bench.cells.products import PANEL
 from lstm_bench.cells.vectors import BYTES, CPU, FEATURES
 
 NAME = f"numba {numba.__version__}"
-KINDS = {torch.float32: numba.float32, torch.float64: numba.float64}
+KINDS: dict[torch.dtype, Any] = {torch.float32: numba.float32, torch.float64: numba.float64}
 
 
 class Kernels(NamedTuple):
@@ -38,8 +38,7 @@ class Kernels(NamedTuple):
 @functools.cache
 def compiled(variant: Variant, dtype: torch.dtype) -> Kernels:
     """Taken from the disk, or compiled, which takes a second or two."""
-    kind, whole = KINDS[dtype][::1], int64
-    lanes = BYTES // dtype.itemsize
+    kind, whole, lanes = KINDS[dtype][::1], int64, BYTES // dtype.itemsize
     return Kernels(
         kept(loops.forward(variant, lanes), void(*[kind] * 6, *[whole] * 3), variant, dtype),
         kept(loops.backward(variant, lanes), void(*[kind] * 8, *[whole] * 3), variant, dtype),

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-State = tuple[Tensor, ...]
+from lstm_bench.cells import State
 
 
 class LayerNormLSTM(nn.Module):
@@ -15,18 +15,25 @@ class LayerNormLSTM(nn.Module):
     Args:
         inputs: F, width of the input.
         hidden: H, units; a single one would be normalised away.
-        forget_bias: the forget gate's bias at the start.
     """
 
-    def __init__(self, inputs: int, hidden: int, *, forget_bias: float = 1.0) -> None:
+    def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
         self.from_input = nn.Linear(inputs, 4 * hidden, bias=False)
         self.from_before = nn.Linear(hidden, 4 * hidden, bias=False)
         self.norm_input, self.norm_before = (nn.LayerNorm(4 * hidden, bias=False) for _ in range(2))
         self.norm_state = nn.LayerNorm(hidden)
         self.bias = nn.Parameter(torch.zeros(4 * hidden))
-        with torch.no_grad():
-            self.bias[hidden : 2 * hidden] = forget_bias  # in the order i, f, o, g
+
+    @property
+    def recurrent(self) -> Tensor:
+        """[4 H, H]."""
+        return self.from_before.weight
+
+    def remember(self, forget_H: Tensor, input_H: Tensor) -> None:
+        """Start the biases."""
+        none_H = torch.zeros_like(forget_H)
+        self.bias.copy_(torch.cat([input_H, forget_H, none_H, none_H]))  # in the order i, f, o, g
 
     def forward(self, x_BTF: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Outputs [B, T, H] and the state after the last step: (h [B, H], c [B, H])."""

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-State = tuple[Tensor, ...]
+from lstm_bench.cells import State
 
 
 class MinLSTM(nn.Module):
@@ -15,15 +15,15 @@ class MinLSTM(nn.Module):
     Args:
         inputs: F, width of the input.
         hidden: H, units.
-        forget_bias: the forget gate's bias at the start.
     """
 
-    def __init__(self, inputs: int, hidden: int, *, forget_bias: float = 1.0) -> None:
+    def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
         self.gates = nn.Linear(inputs, 3 * hidden)
-        with torch.no_grad():
-            self.gates.bias.zero_()
-            self.gates.bias[:hidden] = forget_bias  # in the order f, i, g
+
+    def remember(self, forget_H: Tensor, input_H: Tensor) -> None:
+        """Start the biases."""
+        self.gates.bias.copy_(torch.cat([forget_H, input_H, torch.zeros_like(forget_H)]))  # in the order f, i, g
 
     def forward(self, x_BTF: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Outputs [B, T, H] and the state after the last step: (h [B, H],)."""

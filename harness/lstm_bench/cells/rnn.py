@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-State = tuple[Tensor, ...]
+from lstm_bench.cells import State
 
 
 class RNN(nn.Module):
@@ -12,17 +12,20 @@ class RNN(nn.Module):
     Args:
         inputs: F, width of the input.
         hidden: H, units.
-        forget_bias: of no use, since nothing is gated.
     """
 
-    def __init__(self, inputs: int, hidden: int, *, forget_bias: float = 1.0) -> None:
+    def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
-        del forget_bias
         self.layer = nn.RNN(inputs, hidden, batch_first=True)
         with torch.no_grad():
             for name, weight in self.layer.named_parameters():
                 if name.startswith("bias"):
                     weight.zero_()
+
+    @property
+    def recurrent(self) -> Tensor:
+        """[H, H]."""
+        return self.layer.get_parameter("weight_hh_l0")
 
     def forward(self, x_BTF: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Outputs [B, T, H] and the state after the last step: (h [B, H],)."""

@@ -18,7 +18,7 @@ def cells(
     from rich.text import Text
 
     from lstm_bench import plugins
-    from lstm_bench.model import load_cell
+    from lstm_bench.cells.make import load_cell
     from lstm_bench.speed import SIZES, measured, weights
 
     screen, names = console(), list(plugins.installed(plugins.CELLS))

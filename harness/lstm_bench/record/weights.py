@@ -45,7 +45,7 @@ def load_model(folder: Path) -> SequenceModel:
             "weights; `lstm-bench confirm STUDY` makes such runs"
         )
     with torch.random.fork_rng(devices=[]):
-        model = SequenceModel(signature_of(folder), files.spec.model)
+        model = SequenceModel(signature_of(folder), files.spec.model, files.spec.cell)
     try:
         model.load_state_dict(load(files.weights))
     except RuntimeError as error:  # another cell's, or an earlier code's

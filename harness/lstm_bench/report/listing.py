@@ -12,9 +12,9 @@ from lstm_bench.goal import Goal
 from lstm_bench.record.files import Results
 from lstm_bench.record.study import StudyFiles, Trial
 from lstm_bench.report.table import figure, score, setting, span
-from lstm_bench.spec import flattened
+from lstm_bench.spec import TABLES, flattened
 
-UNIMPORTANT = {"schema", "facts", "goal", "task", "search", "options", "model", "train", "confirm"}
+UNIMPORTANT = {"schema", "facts", "goal", "task", "search", "confirm", *TABLES}
 
 
 def studies_table(results: Results) -> Table:
@@ -43,7 +43,7 @@ def asked_lines(asked: Mapping[str, Any]) -> Iterator[str]:
     )
     for path, given in asked["search"].items():
         yield f"  {path}: {worded(given)}"
-    base = flattened({table: asked[table] for table in ("options", "model", "train")})
+    base = flattened({table: asked[table] for table in TABLES if table in asked})
     yield "  else " + setting(
         {path: value for path, value in base.items() if path not in asked["search"] and value != ""}
     )

@@ -5,6 +5,7 @@ class TestMine(CellSuite):
 """
 
 import copy
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from lstm_bench.model import load_cell
+from lstm_bench.cells.make import load_cell
 
 BATCH, STEPS, WIDTH, HIDDEN = 3, 7, 4, 6
 calm = settings(
@@ -30,10 +31,12 @@ class CellSuite:
     Attributes:
         cell: a name, a class, or `module:attr`.
         hidden: units, where not any number will do.
+        options: the cell's own.
     """
 
     cell: ClassVar[Any]
     hidden: ClassVar[int] = HIDDEN
+    options: ClassVar[Mapping[str, Any]] = {}
 
     @hypothesis_given(st.integers(0, 2**32), st.integers(1, 5), st.integers(1, 9), st.integers(1, 5))
     @calm
@@ -121,7 +124,11 @@ class CellSuite:
     def _made(self, seed: int, width: int = WIDTH) -> nn.Module:
         torch.manual_seed(seed)
         make = load_cell(self.cell) if isinstance(self.cell, str) else self.cell
-        return make(width, self.hidden, forget_bias=0.5)
+        cell = make(width, self.hidden, **self.options)
+        if remember := getattr(cell, "remember", None):
+            with torch.no_grad():
+                remember(torch.full((self.hidden,), 0.5), torch.zeros(self.hidden))
+        return cell
 
 
 def drawn(seed: int) -> Tensor:

@@ -26,7 +26,7 @@ from lstm_bench.errors import UsageError
 from lstm_bench.families.scoring import score
 from lstm_bench.model import SequenceModel
 from lstm_bench.spec import ModelSpec, checked
-from lstm_bench.task import UNSCORED, Batch, Split, Task, load_task, told
+from lstm_bench.task import UNSCORED, Batch, Split, Task, load_task, predicts_next, told
 
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 BATCH = 8  # sequences
@@ -111,6 +111,17 @@ class TaskSuite:
         seen = {split: set(sequences(task.batches(split, BATCH, 0), split)) for split in SPLITS}
         assert len((seen["train"] | seen["valid"]) & seen["test"]) == self.shared
         assert seen["train"].isdisjoint(seen["valid"])
+
+    @hypothesis_given(st.data())
+    @calm
+    def test_what_stands_in_the_next_input_is_said_to(self, data: st.DataObject) -> None:
+        """A model that reads both ways would see it: `next_symbol`."""
+        task = self._drawn(data)
+        batches = first(task, "train", 3)
+        if task.signature.every_step and task.signature.vocab == task.signature.outputs:
+            scored = torch.cat([(b.targets[:, :-1] != UNSCORED).flatten() for b in batches])
+            equal = torch.cat([(b.targets[:, :-1] == b.inputs[:, 1:]).flatten() for b in batches])
+            assert predicts_next(task) or not bool(equal[scored].all() and scored.any())
 
     @hypothesis_given(st.data())
     @calm

@@ -22,7 +22,7 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
 import lstm_bench
-from lstm_bench.model import load_cell
+from lstm_bench.cells.make import load_cell
 from lstm_bench.record.run import RunFiles
 from lstm_bench.record.weights import signature_of
 from lstm_bench.task import Signature

@@ -61,7 +61,7 @@ class Space:
         """
         for path in given:
             if path not in base.flat() or path in NEVER_SEARCHED:
-                allowed = [known for known in known_paths(base.options) if known not in NEVER_SEARCHED]
+                allowed = [known for known in known_paths(base.options, base.cell) if known not in NEVER_SEARCHED]
                 raise unknown("key in the search space:", path, allowed)
         parts = {path: _parted(path, asked) for path, asked in given.items()}
         whens = {path: when for path, (_, when) in parts.items() if when}
@@ -170,7 +170,7 @@ def _condition(
     condition = {}
     for other, given in when.items():
         if other not in base.flat():
-            raise unknown(f"key in the condition of {path}:", other, known_paths(base.options))
+            raise unknown(f"key in the condition of {path}:", other, known_paths(base.options, base.cell))
         values = given if isinstance(given, list) else [given]
         wanted = tuple(base.with_values({other: value}).flat()[other] for value in values)
         if other not in found and base.flat()[other] in wanted:

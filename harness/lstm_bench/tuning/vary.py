@@ -125,4 +125,4 @@ def fitted(base: RunSpec, target: int, what: str) -> int:
 
 def measured(spec: RunSpec, what: str) -> int:
     """A model's weights, or the floating-point operations that a time step forward takes."""
-    return count(make_task(spec).signature, spec.model)[what]
+    return count(make_task(spec).signature, spec.model, spec.cell)[what]

@@ -37,8 +37,9 @@ class H97Lag(Judged):
     0.2 (2c). Always saying x is right in half of 2b and 2c, never in 2a.
 
     The defaults are for 2c. In 2a and 2b at p = 100 no run within a minute left the floor. The model's outputs see its
-    hidden units alone, where the paper's see the inputs too, so that it takes about p units to tell the symbols apart;
-    with 104 or 128 of them 2a is soon right at every step but the last, and that is one in p of the loss.
+    hidden units alone (the paper's see the inputs too, as with `model.skip`), so that it takes about p units to tell
+    the symbols apart; with 104 or 128 of them 2a is soon right at every step but the last, and that is one in p of the
+    loss.
 
     Attributes:
         experiment: 2a, 2b or 2c.
@@ -86,6 +87,11 @@ class H97Lag(Judged):
     def chance(self) -> float:
         """Always x."""
         return self.eval_sequences if self.experiment == "2a" else self.eval_sequences / 2
+
+    @property
+    def next_symbol(self) -> bool:
+        """But for 2c, at each step."""
+        return self.experiment != "2c"
 
     @property
     def signature(self) -> Signature:

@@ -49,6 +49,7 @@ class H97Reber(Judged):
     source: ClassVar[str] = "drawn from the grammar by seed; Hochreiter and Schmidhuber 1997, experiment 1"
     eval_sequences: ClassVar[int] = STRINGS
     longest: ClassVar[str] = "shortest"
+    next_symbol: ClassVar[bool] = True
     criterion: ClassVar[Criterion] = Criterion(error=0.5)
     chance: ClassVar[float] = STRINGS
     defaults: ClassVar[Mapping[str, float | str]] = {

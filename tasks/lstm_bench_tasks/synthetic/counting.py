@@ -37,6 +37,7 @@ class Counts(Drawn):
 
     letters: ClassVar[int]
     longest: ClassVar[str] = "most"
+    next_symbol: ClassVar[bool] = True
     # always saying the same letter may be right at many steps, but no string of two scored symbols is right whole
     goal: ClassVar[Goal] = Goal(metric="strings", maximize=True, chance=0.0, ceiling=1.0, target=1.0, ends_run=True)
     least: int

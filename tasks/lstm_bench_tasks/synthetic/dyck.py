@@ -35,6 +35,7 @@ class Dyck(Drawn, Classifies):
     kinds: Annotated[int, Field(ge=2, le=16)] = 4
     depth: Annotated[int, Field(ge=1, le=64)] = 8
 
+    next_symbol: ClassVar[bool] = True
     defaults: ClassVar[Mapping[str, float | str]] = {
         "train.steps": 2000,
         "train.lr": 1e-2,
