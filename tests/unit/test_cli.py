@@ -66,6 +66,7 @@ def complaint(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple
         (["bench", "missing.toml"], ["missing.toml", "No such file"]),
         (["compare", "a"], ["compare a", "two studies"]),
         (["compare", "a", "b"], ["study 'a'"]),
+        (["--results"], ["'--results'", "requires an argument"]),
         (["ui", "--port", "99999"], ["'--port'", "99999"]),
     ],
 )

@@ -1,5 +1,6 @@
 """The command line. Nothing heavy is imported before a command needs it: `--help` answers at once."""
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -9,7 +10,7 @@ from typing import Any
 import typer
 
 from lstm_bench.cli import cells, runs, studies, tasks, tracking
-from lstm_bench.cli.options import ResultsOption, TrackingOption
+from lstm_bench.cli.options import AllocatorOption, ResultsOption, TrackingOption
 from lstm_bench.errors import BenchError, UsageError, in_one_line, unknown
 from lstm_bench.plugins import look_here
 
@@ -33,9 +34,17 @@ app.add_typer(tasks.listing, name="tasks")
 
 
 @app.callback()
-def root(context: typer.Context, results: ResultsOption = Path("results"), tracking_uri: TrackingOption = None) -> None:
+def root(
+    context: typer.Context,
+    results: ResultsOption = Path("results"),
+    tracking_uri: TrackingOption = None,
+    allocator: AllocatorOption = "tuned",
+) -> None:
     """Options before the command."""
+    from lstm_bench.allocator import choose
+
     context.obj = results, tracking_uri
+    choose(allocator)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -63,16 +72,17 @@ def _misuse(error: Any, arguments: list[str]) -> str:
     """What the command line's parser found wrong, in one line, with the nearest right name and what is allowed."""
     message = in_one_line(error.format_message())
     wrong = getattr(error, "option_name", None)
-    if wrong:
+    if wrong and message.startswith("No such option"):
         options = [option for parameter in error.ctx.command.params for option in parameter.opts]
         return str(unknown("option", wrong, [option for option in options if option.startswith("--")]))
     if message.startswith("No such command"):
         return str(unknown("command", message.split("'")[1], error.ctx.command.commands))
-    option, _, expected = message.removeprefix("Invalid value for ").partition(": ")
-    found = _given(option.strip("'"), arguments)
-    if found is None:
+    told = re.fullmatch(r"Invalid value for '?([^' ]+)'?(?: \(env var: [^)]*\))?: (.*)", message)
+    found = _given(told[1], arguments) if told else None
+    if told is None or found is None:
         return message
-    return f"{option} = '{found}': expected {expected.removeprefix('Input should be ').partition(', unable')[0]}"
+    expected = told[2].removeprefix("Input should be ").partition(", unable")[0]
+    return f"'{told[1]}' = '{found}': expected {expected.rpartition(' is not one of ')[2].rstrip('.')}"
 
 
 def _given(option: str, arguments: list[str]) -> str | None:

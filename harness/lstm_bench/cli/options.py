@@ -1,10 +1,11 @@
 """What several commands take, and where they put it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from lstm_bench import allocator
 from lstm_bench.errors import unknown
 
 if TYPE_CHECKING:
@@ -28,6 +29,12 @@ TrackingOption = Annotated[
     str | None,
     typer.Option(
         "--tracking-uri", envvar="LSTM_BENCH_TRACKING_URI", help="Of an MLflow server, such as http://host:5000."
+    ),
+]
+AllocatorOption = Annotated[
+    Literal["tuned", "system"],
+    typer.Option(
+        "--allocator", envvar="LSTM_BENCH_ALLOCATOR", help="Whether runs keep their memory from step to step."
     ),
 ]
 TimeoutOption = Annotated[
@@ -81,3 +88,5 @@ def show(boards: "list[dict[str, Any]]", results: "Results", console: "Console",
     where = "" if str(results.root) == "results" else f"--results {results.root} "
     way = results.tracking_uri or ("make ui" if not where else f"lstm-bench {where}ui")
     console.print(f"\nResults: {results.root}/  Browse them: {way}", soft_wrap=True)
+    if allocator.added():
+        console.print(allocator.SAID, soft_wrap=True)

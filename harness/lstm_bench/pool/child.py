@@ -22,6 +22,7 @@ from typing import Any
 from filelock import Timeout
 from torch import Tensor
 
+from lstm_bench import allocator
 from lstm_bench.checkpoint import Checkpoint
 from lstm_bench.errors import RecordError
 from lstm_bench.execute import Word, execute, one_line
@@ -143,7 +144,7 @@ def run_child(driver: Connection, job: Job) -> None:
     try:
         make_folder(job.path)
         with files.lock().acquire(timeout=PATIENCE):
-            files.begin(job.spec, machine(), job.facts, source_diff())
+            files.begin(job.spec, {**machine(), "allocator": allocator.told()}, job.facts, source_diff())
             _run(driver, job, files)
     except (Timeout, FileExistsError) as error:  # the folder is another's: nothing is written there
         held = f"{job.path} was held for {PATIENCE:g} s by another process of the same run: end that one first"

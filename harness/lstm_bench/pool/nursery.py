@@ -12,6 +12,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
+from lstm_bench import allocator
 from lstm_bench.errors import BenchError, UsageError
 from lstm_bench.meter.machine import COMMAND, command
 from lstm_bench.plugins import found_alike
@@ -25,9 +26,6 @@ from lstm_bench.task import make_task
 PATIENCE = 3.0  # seconds that a server has to end once its driver's end is closed
 # The server must never start a thread of a numeric library; a run sets its own number of threads.
 QUIET = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-# glibc returns large buffers at every step and faults them in again; told not to, an LSTM of 256 units and more
-# trains 1.2 to 1.6 times as fast, smaller ones as before.
-KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
 
 Waitable = Connection | socket.socket | int
 
@@ -86,7 +84,7 @@ class WarmServer:
         self._process = subprocess.Popen(  # noqa: S603  # our own module
             [sys.executable, "-P", "-m", "lstm_bench.pool.server", str(theirs.fileno()), str(os.getpid())],
             pass_fds=[theirs.fileno()],
-            env=KEEP_MEMORY | os.environ | QUIET | found_alike() | {COMMAND: command()},
+            env=os.environ | allocator.added() | QUIET | found_alike() | {COMMAND: command()},
             stdin=subprocess.DEVNULL,
             stdout=self._errors,
             stderr=self._errors,

@@ -137,7 +137,7 @@ def spec_tags(spec: RunSpec) -> dict[str, str]:
 
 def place_tags(machine: Mapping[str, Any]) -> dict[str, str]:
     """Where it ran, and by which code and command: MLflow shows the latter two as its own."""
-    known = {name: str(machine[name]) for name in ("commit", "host") if name in machine}
+    known = {name: str(machine[name]) for name in ("commit", "host", "allocator") if name in machine}
     if "commit" in known:
         known["mlflow.source.git.commit"] = known["commit"].rstrip("+")
     if "command" in machine:
