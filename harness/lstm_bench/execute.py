@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lstm_bench import goal, losses, model, training
 from lstm_bench import task as contract
-from lstm_bench.cells.make import load_cell, settled_options
+from lstm_bench.cells.make import kernels, load_cell, settled_options, warm
 from lstm_bench.errors import RecordError, UsageError, is_disk_full, unknown
 from lstm_bench.goal import Goal
 from lstm_bench.meter import ResourceMeter, Watch, has_native_bfloat16
@@ -108,7 +108,7 @@ def settled(train: TrainSpec, device: str) -> TrainSpec:
 
 
 def facts(spec: RunSpec, data_digest: str) -> dict[str, str]:
-    """What lies beneath a run besides its spec: digests of its data and of the code that computes, and torch.
+    """What lies beneath a run besides its spec: digests of its data and of the code that computes, torch, kernels.
 
     The code is that of the trainer, the model, the losses, and of the whole package that the module of the task or of
     the cell lies in, of each class that it derives from and of each task that it wraps: what it computes with stands
@@ -119,7 +119,7 @@ def facts(spec: RunSpec, data_digest: str) -> dict[str, str]:
         digest.update(inspect.getsource(module).encode())
     for path in code_files([type(task), *map(type, told(task, "wraps", ())), load_cell(spec.model.cell)]):
         digest.update(path.read_bytes())
-    return {"data": data_digest, "code": digest.hexdigest()[:16], "torch": torch.__version__}
+    return {"data": data_digest, "code": digest.hexdigest()[:16], "torch": torch.__version__} | kernels(spec)
 
 
 def code_files(classes: Iterable[type]) -> list[Path]:
@@ -160,6 +160,7 @@ def execute(spec: RunSpec, recorder: Recorder, verdict: Verdict = go_on, *, test
     def learn() -> tuple[Status, str | None]:
         torch.set_num_threads(spec.threads)
         torch.manual_seed(spec.seed)
+        warm(spec)
         network = model.SequenceModel(task.signature, spec.model, spec.cell)
         metrics["model/parameters"] = float(sum(p.numel() for p in network.parameters()))
         state = training.TrainState.fresh(network, spec.train, seed=spec.seed, device=device)
