@@ -47,7 +47,7 @@ class Gated(nn.Module):
     def kernels(cls) -> str:
         """By numba where it is, else by PyTorch."""
         fast = sequence.kernels()
-        return fast.NAME if fast else "PyTorch"
+        return fast.NAME if fast else sequence.PLAIN
 
     @classmethod
     def warm(cls) -> None:

@@ -18,6 +18,7 @@ from lstm_bench.cells import engine
 from lstm_bench.cells.engine import Steps, Variant
 
 KINDS = (torch.float32, torch.float64)  # that there are kernels for
+PLAIN = "PyTorch"  # the path that is always there
 _wanted = [True]
 
 
