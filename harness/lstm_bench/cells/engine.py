@@ -150,8 +150,8 @@ def local(variant: Variant, steps: Steps, peep: Tensor) -> Local:
 
 def back(
     variant: Variant, steps: Steps, r: Tensor, peep: Tensor, dy_TBH: Tensor, dh_BH: Tensor, dc_BH: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The gradients of every gate's input [T, B, G, H], and of the output and state before the first step.
+) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:
+    """The gradients of every gate's input [T, B, G, H], of the peepholes, and of the output and state before the first.
 
     Args:
         variant: what the gates are.
@@ -177,4 +177,15 @@ def back(
             by_h[t].mul_(dh)
         dc.mul_(carry[t])
         dh = torch.addmm(outer[t - 1], flat[t], r) if t else flat[t] @ r
-    return at.z_by_c_TBGH, dh, dc
+    dpeep = seen_gradient(variant, at.z_by_c_TBGH, steps) if variant.peepholes else None
+    return at.z_by_c_TBGH, dpeep, dh, dc
+
+
+def seen_gradient(variant: Variant, dz_TBGH: Tensor, steps: Steps) -> Tensor:
+    """Of the peepholes, [3, H]: o sees the state after a step, i and f the one before."""
+    found = dz_TBGH.new_zeros(3, dz_TBGH.shape[-1])
+    for name, dz_TBH in zip(variant.gates, dz_TBGH.unbind(2), strict=True):
+        if name in "oif":
+            state = steps.c_SBH[1:] if name == "o" else steps.c_SBH[:-1]
+            torch.sum(dz_TBH * state, (0, 1), out=found["oif".index(name)])
+    return found

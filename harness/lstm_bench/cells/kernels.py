@@ -41,7 +41,7 @@ def compiled(variant: Variant, dtype: torch.dtype) -> Kernels:
     kind, whole, lanes = KINDS[dtype][::1], int64, BYTES // dtype.itemsize
     return Kernels(
         kept(loops.forward(variant, lanes), void(*[kind] * 6, *[whole] * 3), variant, dtype),
-        kept(loops.backward(variant, lanes), void(*[kind] * 8, *[whole] * 3), variant, dtype),
+        kept(loops.backward(variant, lanes), void(*[kind] * 9, *[whole] * 3), variant, dtype),
     )
 
 
@@ -78,18 +78,19 @@ def run(variant: Variant, z_TBGH: Tensor, r: Tensor, peep: Tensor, h_BH: Tensor,
 
 def back(
     variant: Variant, steps: Steps, r: Tensor, peep: Tensor, dy_TBH: Tensor, dh_BH: Tensor, dc_BH: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:
     """As `engine.back`."""
     hidden, more = r.shape[1], missing(r)
     z, c_SBH, squashed_TBH, peep, dc = (filled(part, more) for part in (*steps[:3], peep, dc_BH.clone()))
     dh_SBH = filled(torch.cat([torch.zeros_like(dh_BH)[None], dy_TBH]), more)
     dh_SBH[-1, :, :hidden] += dh_BH
-    dz_TBGH = torch.empty_like(z)
+    dz_TBGH, dpeep = torch.empty_like(z), torch.zeros_like(peep)
     length, batch, _, wide = z.shape
     recurrent = square(r, more).view(-1, wide // panel(r), panel(r)).transpose(0, 1)
     backward = compiled(variant, z.dtype).backward
-    backward(*flat(z, recurrent, peep, c_SBH, squashed_TBH, dh_SBH, dc, dz_TBGH), length, batch, wide)
-    return dz_TBGH[..., :hidden], dh_SBH[0, :, :hidden], dc[:, :hidden]
+    backward(*flat(z, recurrent, peep, c_SBH, squashed_TBH, dh_SBH, dc, dz_TBGH, dpeep), length, batch, wide)
+    seen = dpeep[:, :hidden] if variant.peepholes else None
+    return dz_TBGH[..., :hidden], seen, dh_SBH[0, :, :hidden], dc[:, :hidden]
 
 
 def panel(r: Tensor) -> int:

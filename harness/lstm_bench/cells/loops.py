@@ -77,7 +77,7 @@ def backward(variant: Variant, lanes: int) -> Callable[..., None]:
     coupled, peepholes = variant.forget_gate == "coupled", variant.peepholes
     squashes_g, squashes_c = variant.input_activation, variant.output_activation
 
-    def backward(z, recurrent, peep, c, squashed, dh, dc, dz, steps, batch, hidden):
+    def backward(z, recurrent, peep, c, squashed, dh, dc, dz, dpeep, steps, batch, hidden):
         columns = count * hidden
         for t in range(steps - 1, -1, -1):
             for b in range(batch):
@@ -99,6 +99,7 @@ def backward(variant: Variant, lanes: int) -> Callable[..., None]:
                         store(dz, z_o, d_o)
                         if peepholes:
                             d_c = d_c + d_o * load(peep, unit)
+                            store(dpeep, unit, load(dpeep, unit) + d_o * load(c, at + batch * hidden))
                     if squashes_c:
                         through = through * (1.0 - seen * seen)
                     d_c = d_c + through
@@ -118,8 +119,10 @@ def backward(variant: Variant, lanes: int) -> Callable[..., None]:
                         store(dz, z_f, d_f)
                         if peepholes:
                             carried = carried + d_f * load(peep, 2 * hidden + unit)
+                            store(dpeep, 2 * hidden + unit, load(dpeep, 2 * hidden + unit) + d_f * before)
                     if has_i and peepholes:
                         carried = carried + d_i * load(peep, hidden + unit)
+                        store(dpeep, hidden + unit, load(dpeep, hidden + unit) + d_i * before)
                     if squashes_g:
                         d_g = d_g * (1.0 - g * g)
                     store(dz, z_g, d_g)

@@ -92,22 +92,11 @@ class Sequence(torch.autograd.Function):
     def backward(ctx: Any, dy_TBH: Tensor, dh_BH: Tensor, dc_BH: Tensor) -> tuple[Tensor | None, ...]:
         """Of x, W, R, b, peepholes, and what came before."""
         x_TBF, w, r, peep, *kept = ctx.saved_tensors
-        told, variant = Steps(*kept), ctx.variant
+        told = Steps(*kept)
         with torch.autocast(x_TBF.device.type, enabled=False):
-            dz_TBGH, dh, dc = ctx.path.back(variant, told, r, peep, dy_TBH, dh_BH, dc_BH)
+            dz_TBGH, dpeep, dh, dc = ctx.path.back(ctx.variant, told, r, peep, dy_TBH, dh_BH, dc_BH)
             dz = dz_TBGH.flatten(2).flatten(0, 1)
             dx = (dz @ w).view_as(x_TBF) if ctx.needs_input_grad[1] else None
-            dw = dz.t() @ x_TBF.reshape(len(dz), -1)
+            dw = (x_TBF.reshape(len(dz), -1).t() @ dz).t()  # three times as fast this way round where F is small
             dr = dz.t() @ told.h_SBH[:-1].flatten(0, 1)
-        dpeep = seen_gradient(variant, dz_TBGH, told) if variant.peepholes else None
         return None, dx, dw, dr, dz.sum(0), dpeep, dh, dc
-
-
-def seen_gradient(variant: Variant, dz_TBGH: Tensor, told: Steps) -> Tensor:
-    """Of the peepholes, [3, H]: o sees the state after a step, i and f the one before."""
-    found = dz_TBGH.new_zeros(3, dz_TBGH.shape[-1])
-    for name, dz_TBH in zip(variant.gates, dz_TBGH.unbind(2), strict=True):
-        if name in "oif":
-            state = told.c_SBH[1:] if name == "o" else told.c_SBH[:-1]
-            torch.sum(dz_TBH * state, (0, 1), out=found["oif".index(name)])
-    return found
