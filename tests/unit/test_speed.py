@@ -1,4 +1,4 @@
-"""What a cell costs: measured whichever way it is worked out, one layer or several, with the allocator that runs have."""
+"""What a cell costs: either way it is worked out, one layer or several, with the allocator that runs have."""
 
 import subprocess
 from collections.abc import Callable
