@@ -17,10 +17,7 @@ BYTES = 64 if FEATURES.get("avx512f") else 32 if FEATURES.get("avx2") else 16  #
 FUSED = ("contract",)  # a product and a sum are one instruction; nothing else of IEEE 754 is given up, NaN least of all
 
 LN2_HIGH, LN2_LOW = 355 / 512, -2.121944400546905827679e-4  # ln 2 in two parts; the first is short, so n times it exact
-TERMS = {
-    types.float32: 7,
-    types.float64: 13,
-}  # of Taylor's series of exp: the rest, for |x| < ln 2 / 2, is below rounding
+TERMS = {types.float32: 7, types.float64: 13}  # of exp's series: for |x| < ln 2 / 2 the rest is below rounding
 LARGEST = {types.float32: 87.0, types.float64: 708.0}  # whose exp is finite, and whose exp(-x) is normal
 MANTISSA = {types.float32: 23, types.float64: 52}
 
