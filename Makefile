@@ -54,8 +54,8 @@ format: .venv/.dev ## let ruff mend what it can
 microbench: .venv/.dev ## the speeds that the README gives (pytest-benchmark)
 	$(PYTEST) tests/benchmarks
 
-measured: .venv/.dev ## take what tracking costs on this machine into results/reference/ and the README
-	$(PYTEST) tests/benchmarks/test_tracking.py --benchmark-json .venv/measured.json
+measured: .venv/.dev ## take what tracking and cells cost on this machine into results/reference/ and the README
+	$(PYTEST) tests/benchmarks/test_tracking.py tests/benchmarks/test_cells.py --benchmark-json .venv/measured.json
 	$(BIN)/python -m lstm_bench.report.measured .venv/measured.json
 
 reference: .venv/.installed ## take the answers of SUITE into results/reference/ and the README

@@ -3,6 +3,7 @@
 import os
 import platform
 import sys
+from collections.abc import Mapping
 from typing import Literal
 
 Allocator = Literal["tuned", "system"]
@@ -25,9 +26,9 @@ def added() -> dict[str, str]:
     return {name: value for name, value in KEEP_MEMORY.items() if name not in os.environ}
 
 
-def told() -> Allocator | str:
-    """What this process was started with: `tuned`, `system`, or the user's own values."""
-    found = {name: os.environ[name] for name in KEEP_MEMORY if name in os.environ}
+def told(environment: Mapping[str, str] = os.environ) -> Allocator | str:
+    """What a process that starts with it has, and this one did: `tuned`, `system`, or the user's own values."""
+    found = {name: environment[name] for name in KEEP_MEMORY if name in environment}
     if found == KEEP_MEMORY:
         return "tuned"
     return " ".join(f"{name}={value}" for name, value in found.items()) or "system"

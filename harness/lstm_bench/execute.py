@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lstm_bench import evaluation, goal, losses, model, optimizer, schedule, training
 from lstm_bench import task as contract
-from lstm_bench.cells.make import load_cell, settled_options
+from lstm_bench.cells.make import kernels, load_cell, settled_options, warm
 from lstm_bench.device import deterministic, resolved_device, resolved_precision
 from lstm_bench.errors import RecordError, UsageError, is_disk_full, unknown
 from lstm_bench.meter import ResourceMeter, Watch
@@ -130,7 +130,7 @@ def settled(spec: RunSpec) -> RunSpec:
 
 
 def facts(spec: RunSpec, data_digest: str) -> dict[str, str]:
-    """What lies beneath a run besides its spec: digests of its data and of the code that computes, and torch.
+    """What lies beneath a run besides its spec: digests of its data and of the code that computes, torch, kernels.
 
     The code is that of the trainer, its optimiser and schedule, the model, the losses, and of the whole package that
     the module of the task or of the cell lies in, of each class that it derives from and of each task that it wraps:
@@ -141,7 +141,7 @@ def facts(spec: RunSpec, data_digest: str) -> dict[str, str]:
         digest.update(inspect.getsource(module).encode())
     for path in code_files([type(task), *map(type, told(task, "wraps", ())), load_cell(spec.model.cell)]):
         digest.update(path.read_bytes())
-    return {"data": data_digest, "code": digest.hexdigest()[:16], "torch": torch.__version__}
+    return {"data": data_digest, "code": digest.hexdigest()[:16], "torch": torch.__version__} | kernels(spec)
 
 
 def code_files(classes: Iterable[type]) -> list[Path]:
@@ -185,6 +185,7 @@ def execute(
     def learn() -> tuple[Status, str | None]:
         torch.set_num_threads(spec.threads)
         torch.manual_seed(spec.seed)
+        warm(spec)
         network = model.SequenceModel(task.signature, spec.model, spec.cell)
         metrics["model/parameters"] = float(sum(p.numel() for p in network.parameters()))
         state = training.TrainState.fresh(network, spec.train, seed=spec.seed, device=device)

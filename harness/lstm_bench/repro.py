@@ -23,7 +23,12 @@ from lstm_bench.spec import RunSpec
 # Ended from outside: its repetition is ended at the same reading. The others end by themselves, and as they did.
 CUT_SHORT = (Status.PRUNED, Status.KILLED, Status.TIMED_OUT)
 NO_ANSWER = (Status.OUT_OF_MEMORY, Status.CRASHED, Status.TIMED_OUT, Status.KILLED)
-BENEATH = {"data": "the digest of the data", "code": "the digest of the code", "torch": "torch"}
+BENEATH = {
+    "data": "the digest of the data",
+    "code": "the digest of the code",
+    "torch": "torch",
+    "kernels": "the kernels",
+}
 AROUND = {"commit": "the commit", "cpu": "the processor", "cores": "cores", "gpus": "the cards", "python": "Python"}
 NUMERIC = ("numpy", "scikit-learn", "scipy")  # packages that a task may compute its data with
 NEAREST = 5  # runs that an unknown one may have been meant to be
@@ -108,7 +113,7 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str
     """
     if "facts" not in then:
         yield "not known of it: the digests of its data and its code; it was recorded before they were kept"
-    pairs = [(label, then.get("facts", {}).get(key), now["facts"][key]) for key, label in BENEATH.items()]
+    pairs = [(label, then.get("facts", {}).get(key), now["facts"].get(key)) for key, label in BENEATH.items()]
     pairs += [(label, then.get(key), now.get(key)) for key, label in AROUND.items()]
     versions = then.get("versions", {})
     pairs += [(name, versions.get(name), now.get("versions", {}).get(name)) for name in NUMERIC if name in versions]

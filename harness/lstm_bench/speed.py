@@ -1,14 +1,26 @@
-"""What a cell costs beside the LSTM of the framework: both train the same step, in turns, on the same machine."""
+"""What a cell costs beside the LSTM of the framework: both train the same step, in turns, on the same machine.
 
+`lstm-bench cells --speed` starts it as a process of its own, since glibc hears what memory to keep when one starts.
+"""
+
+import json
+import os
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import astuple, dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from lstm_bench import allocator
+from lstm_bench.cells import sequence
 from lstm_bench.cells.make import load_cell
+from lstm_bench.cells.sequence import PLAIN
 
 BATCH, STEPS, WIDTH = 32, 100, 2  # sequences, time steps, features
 SIZES = (32, 64, 128, 256)
@@ -28,6 +40,17 @@ class Speed:
 
     milliseconds: float
     ratio: float
+
+    def __str__(self) -> str:
+        return f"{self.milliseconds:.2f} ({self.ratio:.2f})"
+
+
+class Row(NamedTuple):
+    """A cell's speeds by one path."""
+
+    cell: str
+    path: str
+    speeds: Mapping[int, Speed]
 
 
 class Readout(nn.Module):
@@ -49,23 +72,43 @@ class Readout(nn.Module):
         return answer
 
 
-def measured(cell: str, hidden: int, *, blocks: int = 7) -> Speed:
+def paths(cell: str) -> list[str]:
+    """What can work it out here, the one that runs take first; a cell that leaves it to the framework has one."""
+    kernels: Callable[[], str] | None = getattr(load_cell(cell), "kernels", None)
+    return sorted({kernels(), PLAIN}, key=PLAIN.__eq__) if kernels else ["framework"]
+
+
+def measured(cell: str, hidden: int, *, path: str | None = None, blocks: int = 7, layers: int = 1) -> Speed:
     """A cell's step beside that of a bare `nn.LSTM`, on the threads that torch has now.
 
     Args:
         cell: a name, or `module:attr`.
         hidden: H.
+        path: one of `paths`; None: the first.
         blocks: of each, in turns.
+        layers: one on the other.
     """
     torch.manual_seed(0)
-    own = stepper(load_cell(cell)(WIDTH, hidden), hidden)
-    bare = stepper(nn.LSTM(WIDTH, hidden, batch_first=True), hidden)
-    steps = max(3, round(SECONDS / block(bare, 3)))
-    block(own, 3)
-    pairs = [(block(own, steps), block(bare, steps)) for _ in range(blocks)]
+    make = load_cell(cell)
+    with sequence.plain() if path == PLAIN else nullcontext():
+        own = stepper(Stack(make(hidden if depth else WIDTH, hidden) for depth in range(layers)), hidden)
+        bare = stepper(nn.LSTM(WIDTH, hidden, layers, batch_first=True), hidden)
+        steps = max(3, round(SECONDS / block(bare, 3)))
+        block(own, 3)
+        pairs = [(block(own, steps), block(bare, steps)) for _ in range(blocks)]
     return Speed(
         1e3 * statistics.median(one for one, _ in pairs), statistics.median(one / other for one, other in pairs)
     )
+
+
+class Stack(nn.ModuleList):
+    """Layers one on the other."""
+
+    def forward(self, x_BTF: Tensor) -> tuple[Tensor, None]:
+        """Outputs [B, T, H] of the last one."""
+        for layer in self:
+            x_BTF, _ = layer(x_BTF)
+        return x_BTF, None
 
 
 def stepper(layer: nn.Module, hidden: int, *, batch: int = BATCH, steps: int = STEPS) -> Callable[[], None]:
@@ -95,6 +138,33 @@ def weights(cell: str, inputs: int, hidden: int) -> int:
         return sum(p.numel() for p in load_cell(cell)(inputs, hidden).parameters())
 
 
-def all_measured(cells: Sequence[str], sizes: Sequence[int] = SIZES) -> dict[str, dict[int, Speed]]:
-    """Each cell at each size."""
-    return {cell: {hidden: measured(cell, hidden) for hidden in sizes} for cell in cells}
+def all_measured(cells: Sequence[str], *, layers: int = 1) -> Iterator[Row]:
+    """Each cell, by each path that there is for it, at each size; one thread, in a process that has runs' allocator.
+
+    Args:
+        cells: names, or `module:attr`.
+        layers: one on the other.
+
+    Raises:
+        CalledProcessError: that process failed; it has said why.
+    """
+    command = [sys.executable, "-P", "-m", "lstm_bench.speed", str(layers), *cells]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | allocator.added()) as child:  # noqa: S603  # our own module
+        for line in child.stdout or ():
+            found = json.loads(line)
+            yield Row(found["cell"], found["path"], {int(size): Speed(*one) for size, one in found["speeds"].items()})
+    if child.returncode:
+        raise subprocess.CalledProcessError(child.returncode, command)
+
+
+def main(layers: int, cells: Sequence[str]) -> None:
+    """Measure here, and print a line of JSON for each row."""
+    torch.set_num_threads(1)
+    for cell in cells:
+        for path in paths(cell):
+            speeds = {size: astuple(measured(cell, size, path=path, layers=layers)) for size in SIZES}
+            print(json.dumps({"cell": cell, "path": path, "speeds": speeds}), flush=True)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2:])

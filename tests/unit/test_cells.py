@@ -1,21 +1,34 @@
 """Every installed cell passes the suite that a cell's author inherits; the gated ones are their equations."""
 
+import copy
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
+import numba
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.testing import assert_close
 
 from lstm_bench import plugins
+from lstm_bench.cells import sequence
 from lstm_bench.cells.engine import Variant
 from lstm_bench.cells.gated import Gated
 from lstm_bench.cells.make import load_cell
+from lstm_bench.cells.vectors import BYTES, load, sigmoid, store, tanh
+from lstm_bench.execute import facts
+from lstm_bench.spec import RunSpec
 from lstm_bench.testing import CellSuite
 
 CELLS = sorted(plugins.installed(plugins.CELLS))
 GATED = [name for name in CELLS if issubclass(load_cell(name), Gated)]
+KINDS = [torch.float32, torch.float64]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -73,12 +86,10 @@ def made(variant: Variant, seed: int = 0, inputs: int = 4, hidden: int = 6) -> G
     return cell
 
 
-@pytest.mark.parametrize("variant", variants(), ids=repr)
-@pytest.mark.parametrize(("kind", "near"), [(torch.float64, 1e-13), (torch.float32, 1e-5)])
-def test_the_fast_path_is_the_slow_one(variant: Variant, kind: torch.dtype, near: float) -> None:
-    cell = made(variant)
-    x_BTF, h, c = torch.randn(3, 9, 4), torch.randn(3, 6), torch.randn(3, 6)
-    weights = [torch.randn(3, 9, 6), torch.randn(3, 6), torch.randn(3, 6)]
+def check_against_the_slow_one(variant: Variant, kind: torch.dtype, batch: int = 3, hidden: int = 6) -> None:
+    cell, near = made(variant, hidden=hidden), 1e-13 if kind == torch.float64 else 1e-5
+    x_BTF, h, c = torch.randn(batch, 9, 4), torch.randn(batch, hidden), torch.randn(batch, hidden)
+    weights = [torch.randn(batch, 9, hidden), torch.randn(batch, hidden), torch.randn(batch, hidden)]
 
     def outcome(kind: torch.dtype, path: Callable[..., Any]) -> list[Tensor]:
         own = cell.to(kind)
@@ -95,6 +106,124 @@ def test_the_fast_path_is_the_slow_one(variant: Variant, kind: torch.dtype, near
     found, right = outcome(kind, fast), outcome(torch.float64, slow)
     for one, other in zip(found, right, strict=True):
         assert_close(one.double(), other, rtol=near, atol=near * 10)
+
+
+@pytest.mark.parametrize("variant", variants(), ids=repr)
+@pytest.mark.parametrize("kind", KINDS)
+def test_in_pytorch_it_is_the_slow_loop(variant: Variant, kind: torch.dtype) -> None:
+    with sequence.plain():
+        check_against_the_slow_one(variant, kind)
+
+
+@pytest.mark.parametrize("cell", GATED)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("batch", "hidden"), [(3, 6), (13, 64)], ids=["filled up", "whole panels, and rows left over"])
+def test_its_kernels_are_the_slow_loop(cell: str, kind: torch.dtype, batch: int, hidden: int) -> None:
+    assert sequence.path_of(torch.empty(0, dtype=kind)) is sequence.kernels() is not None
+    check_against_the_slow_one(load_cell(cell).variant, kind, batch, hidden)
+
+
+@pytest.mark.slow  # a second each to compile
+@pytest.mark.parametrize("variant", variants(), ids=repr)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_kernels_of_every_variant_are_the_slow_loop(variant: Variant, kind: torch.dtype) -> None:
+    check_against_the_slow_one(variant, kind)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("cell", GATED)
+def test_on_a_card_it_is_what_it_is_here(cell: str) -> None:
+    here, x_BTF = made(load_cell(cell).variant, hidden=32), torch.randn(8, 50, 4)
+    there = copy.deepcopy(here).cuda()
+    found = []
+    for own, x in ((here, x_BTF), (there, x_BTF.cuda())):
+        y_BTH, _ = own(x)
+        y_BTH.pow(2).mean().backward()
+        found.append([y_BTH.detach().cpu(), *(weight.grad.cpu() for weight in own.parameters())])
+    for one, other in zip(*found, strict=True):
+        assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("path", [nullcontext, sequence.plain], ids=["kernels", "plain"])
+def test_autocast_does_not_round_what_is_carried_on(path: Callable[[], AbstractContextManager[None]]) -> None:
+    cell, x_BTF = made(Variant(peepholes=True)), torch.randn(3, 9, 4)
+
+    def outcome(inputs: Tensor, *, autocast: bool) -> list[Tensor]:
+        with path(), torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            y_BTH, state = cell(inputs)
+            return [y_BTH, *state, *torch.autograd.grad(y_BTH.sum(), list(cell.parameters()))]
+
+    rounded = x_BTF.bfloat16()
+    for one, other in zip(outcome(rounded, autocast=True), outcome(rounded.float(), autocast=False), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_without_numba_pytorch_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    sequence.kernels.cache_clear()
+    monkeypatch.delitem(sys.modules, "lstm_bench.cells.kernels", raising=False)
+    monkeypatch.delattr("lstm_bench.cells.kernels", raising=False)
+    monkeypatch.setitem(sys.modules, "numba", None)
+    try:
+        assert Gated.kernels() == "PyTorch"
+        Gated.warm()
+        check_against_the_slow_one(Variant(), torch.float32)
+    finally:
+        sequence.kernels.cache_clear()
+
+
+def test_what_works_a_cell_out_is_a_fact_where_there_are_two_ways() -> None:
+    asked = RunSpec(task="adding").with_values({"model.cell": "peephole"})
+    assert facts(asked, "data")["kernels"].startswith("numba ")
+    assert "kernels" not in facts(asked.with_values({"model.cell": "lstm"}), "data")
+    assert "kernels" not in facts(asked.with_values({"device": "cuda"}), "data")
+
+
+COMPILED = """
+from lstm_bench.cells.engine import Variant
+from lstm_bench.cells.kernels import compiled
+import torch
+both = [compiled(variant, torch.float32).forward.stats for variant in (Variant(), Variant(peepholes=True))]
+print([sum(one.cache_hits.values()) for one in both], [one.cache_path is None for one in both])
+"""
+
+
+def test_what_is_compiled_is_found_on_the_disk_each_variant_in_a_file_of_its_own(tmp_path: Path) -> None:
+    own = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    said = [subprocess.check_output([sys.executable, "-c", COMPILED], env=own, text=True).strip() for _ in range(2)]
+    assert said == ["[0, 0] [False, False]", "[1, 1] [False, False]"]
+    assert len(list(tmp_path.rglob("*forward*.nbi"))) == 2
+
+
+def test_where_nothing_can_be_written_it_is_compiled_all_the_same() -> None:
+    nowhere = os.environ | {"NUMBA_CACHE_LOCATOR_CLASSES": "_UserProvidedCacheLocator"}
+    nowhere.pop("NUMBA_CACHE_DIR", None)
+    assert (
+        subprocess.check_output([sys.executable, "-c", COMPILED], env=nowhere, text=True).strip()
+        == "[0, 0] [True, True]"
+    )
+
+
+@pytest.mark.parametrize(("kind", "lanes"), [(np.float32, BYTES // 4), (np.float64, BYTES // 8)])
+def test_the_kernels_squash_to_the_last_bits_and_leave_nan(kind: type, lanes: int) -> None:
+    @numba.njit
+    def both(x: Any, s: Any, t: Any) -> None:
+        for at in range(0, len(x), lanes):
+            store(s, at, sigmoid(load(x, at)))
+            store(t, at, tanh(load(x, at)))
+
+    wide = np.concatenate(
+        [np.linspace(-80, 80, 64 * 50), np.geomspace(1e-30, 1, 64 * 50), [np.nan, np.inf, -np.inf] + [0] * 61]
+    )
+    x = wide.astype(kind)
+    s, t = np.empty_like(x), np.empty_like(x)
+    both(x, s, t)
+    exact, near = x[:-64].astype(np.longdouble), 4 * np.finfo(kind).eps
+    assert np.all(np.abs(s[:-64] * (1 + np.exp(-exact)) - 1) < near)
+    assert np.all(np.abs(t[:-64] - np.tanh(exact)) <= near * np.abs(np.tanh(exact)))
+    assert np.isnan(s[-64])
+    assert np.isnan(t[-64])
+    assert (s[-63], t[-63], t[-62], t[-61]) == (1, 1, -1, 0)
+    assert 0 < s[-62] < 1e-37
 
 
 def test_without_options_it_is_the_lstm_of_the_framework() -> None:

@@ -20,6 +20,7 @@ import pytest
 from shell import alive, descendants
 from toy import Toy
 
+from lstm_bench.cells.lstm import LSTM
 from lstm_bench.errors import BenchError, UsageError
 from lstm_bench.execute import spec_of
 from lstm_bench.pool import Ended, Event, Heard, Job, Started, local, verdict
@@ -56,6 +57,20 @@ class Stubborn(Toy):
             case "mumble":
                 shout(struct.pack("!i", 30) + b"{")
                 os._exit(3)
+
+
+class Warmed(LSTM):
+    """A cell whose runs want it to have been warm before they were forked."""
+
+    by = 0
+
+    @classmethod
+    def warm(cls) -> None:
+        cls.by = cls.by or os.getpid()
+
+    def forward(self, *inputs: Any) -> Any:
+        assert self.by == os.getppid()
+        return super().forward(*inputs)
 
 
 def shout(words: bytes) -> None:
@@ -128,6 +143,13 @@ def gone_in_time(pids: set[int], seconds: float) -> bool:
 def server_of(pool: LocalPool) -> int:
     assert isinstance(pool._nursery, WarmServer)
     return pool._nursery._process.pid
+
+
+def test_a_cell_is_warm_before_a_run_is_forked(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+    one = job(results, model__cell="test_pool:Warmed")
+    execute_all(LocalPool(one.spec, 1, WarmServer), one)
+    assert result_of(results, one).status is Status.FINISHED
 
 
 def test_every_event_of_a_run_is_told_and_its_files_say_the_same(results: Results, make_pool: MakePool) -> None:

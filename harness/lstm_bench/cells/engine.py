@@ -1,19 +1,17 @@
 """One loop over a sequence for every LSTM whose gates act unit by unit; a variant is what its gates are.
 
-The textbook's loop makes a graph of some twenty nodes a step and walks it back. Here a whole sequence is one node:
-forward, the gates are worked out in place; backward, what each gate's input does to the state is worked out for all
-steps at once, so that a step back is one product and a few multiplications, whatever the variant; and the weights'
-gradients are one product over all steps.
+Forward, the gates are worked out in place; backward, what each gate's input does to the state is worked out for all
+steps at once, so that a step back is one product and a few multiplications, whatever the variant. It is right on every
+device and for every kind of number; on a CPU `kernels` does the same faster, where there is numba.
 
 Shape suffixes besides those of `task.py`: G gates a unit has of its own, the cell's input among them; S states, T + 1.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +60,19 @@ class Steps(NamedTuple):
     h_SBH: Tensor
 
 
-def run(variant: Variant, z_TBGH: Tensor, recurrent: Tensor, peep: Tensor, h_BH: Tensor, c_BH: Tensor) -> Steps:
+def run(variant: Variant, z_TBGH: Tensor, r: Tensor, peep: Tensor, h_BH: Tensor, c_BH: Tensor) -> Steps:
     """A sequence from what its inputs give the gates; `z_TBGH` is worked on in place.
 
     Args:
         variant: what the gates are.
         z_TBGH: W x + b.
-        recurrent: [H, G H], R transposed.
+        r: [G H, H], R.
         peep: [3, H] for o, i, f; not looked at without peepholes.
         h_BH: the output before.
         c_BH: the state before.
     """
     steps, batch, count, hidden = z_TBGH.shape
+    recurrent = r.t()
     c_SBH, h_SBH = (z_TBGH.new_empty(steps + 1, batch, hidden) for _ in range(2))
     c_SBH[0], h_SBH[0] = c_BH, h_BH
     squashed_TBH = z_TBGH.new_empty(steps, batch, hidden) if variant.output_activation else c_SBH[1:]
@@ -150,73 +149,43 @@ def local(variant: Variant, steps: Steps, peep: Tensor) -> Local:
 
 
 def back(
-    variant: Variant, at: Local, recurrent: Tensor, dy_TBH: Tensor, dh_BH: Tensor, dc_BH: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The gradients of every gate's input, in place of `at.z_by_c_TBGH`, and of the output and state before the first.
+    variant: Variant, steps: Steps, r: Tensor, peep: Tensor, dy_TBH: Tensor, dh_BH: Tensor, dc_BH: Tensor
+) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:
+    """The gradients of every gate's input [T, B, G, H], of the peepholes, and of the output and state before the first.
 
     Args:
         variant: what the gates are.
-        at: of `local`.
-        recurrent: [G H, H], R.
+        steps: of `run`.
+        r: [G H, H], R.
+        peep: [3, H], as `run` had it.
         dy_TBH: of the outputs.
         dh_BH: of the last output, as the state.
         dc_BH: of the last state.
     """
-    steps, batch, count, hidden = at.z_by_c_TBGH.shape
+    at = local(variant, steps, peep)
+    length, batch, count, hidden = at.z_by_c_TBGH.shape
     first = int(variant.output_gate)
     by_c = at.z_by_c_TBGH[:, :, first:].unbind(0)
     by_h = at.z_by_c_TBGH[:, :, 0].unbind(0)
-    flat = at.z_by_c_TBGH.view(steps, batch, count * hidden).unbind(0)
+    flat = at.z_by_c_TBGH.view(length, batch, count * hidden).unbind(0)
     outer, seen, carry = dy_TBH.unbind(0), at.c_by_h_TBH.unbind(0), at.carry_TBH.unbind(0)
     dh, dc = dh_BH + outer[-1], dc_BH.clone()
-    for t in range(steps - 1, -1, -1):
+    for t in range(length - 1, -1, -1):
         dc.addcmul_(dh, seen[t])
         by_c[t].mul_(dc[:, None])
         if variant.output_gate:
             by_h[t].mul_(dh)
         dc.mul_(carry[t])
-        dh = torch.addmm(outer[t - 1], flat[t], recurrent) if t else flat[t] @ recurrent
-    return at.z_by_c_TBGH, dh, dc
+        dh = torch.addmm(outer[t - 1], flat[t], r) if t else flat[t] @ r
+    dpeep = seen_gradient(variant, at.z_by_c_TBGH, steps) if variant.peepholes else None
+    return at.z_by_c_TBGH, dpeep, dh, dc
 
 
-class Sequence(torch.autograd.Function):
-    """A layer over a whole sequence as one node of the graph: once differentiable."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, variant: Variant, x_TBF: Tensor, w: Tensor, r: Tensor, b: Tensor, peep: Tensor, h: Tensor, c: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Outputs [T, B, H], and the output and state after the last step."""
-        steps, batch, width = x_TBF.shape
-        hidden = r.shape[1]
-        z = torch.addmm(b, x_TBF.reshape(steps * batch, width), w.t())
-        told = run(variant, z.view(steps, batch, -1, hidden), r.t(), peep, h, c)
-        ctx.variant = variant
-        ctx.save_for_backward(x_TBF, w, r, peep, *told)
-        return told.h_SBH[1:], told.h_SBH[-1].clone(), told.c_SBH[-1].clone()
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, dy_TBH: Tensor, dh_BH: Tensor, dc_BH: Tensor) -> tuple[Tensor | None, ...]:
-        """Of x, W, R, b, peepholes, and what came before."""
-        x_TBF, w, r, peep, *kept = ctx.saved_tensors
-        told, variant = Steps(*kept), ctx.variant
-        at = local(variant, told, peep)
-        dz_TBGH, dh, dc = back(variant, at, r, dy_TBH, dh_BH, dc_BH)
-        dz = dz_TBGH.flatten(2).flatten(0, 1)
-        needs = ctx.needs_input_grad
-        dx = (dz @ w).view_as(x_TBF) if needs[1] else None
-        dw = dz.t() @ x_TBF.reshape(len(dz), -1)
-        dr = dz.t() @ told.h_SBH[:-1].flatten(0, 1)
-        dpeep = seen_gradient(variant, dz_TBGH, told) if variant.peepholes else None
-        return None, dx, dw, dr, dz.sum(0), dpeep, dh, dc
-
-
-def seen_gradient(variant: Variant, dz_TBGH: Tensor, told: Steps) -> Tensor:
+def seen_gradient(variant: Variant, dz_TBGH: Tensor, steps: Steps) -> Tensor:
     """Of the peepholes, [3, H]: o sees the state after a step, i and f the one before."""
     found = dz_TBGH.new_zeros(3, dz_TBGH.shape[-1])
     for name, dz_TBH in zip(variant.gates, dz_TBGH.unbind(2), strict=True):
         if name in "oif":
-            state = told.c_SBH[1:] if name == "o" else told.c_SBH[:-1]
+            state = steps.c_SBH[1:] if name == "o" else steps.c_SBH[:-1]
             torch.sum(dz_TBH * state, (0, 1), out=found["oif".index(name)])
     return found

@@ -5,8 +5,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from lstm_bench.cells import State
-from lstm_bench.cells.engine import Sequence, Variant
+from lstm_bench.cells import State, sequence
+from lstm_bench.cells.engine import Variant
 
 
 class Gated(nn.Module):
@@ -43,10 +43,22 @@ class Gated(nn.Module):
         for gate, bias_H in zip(self.variant.gates, self.bias, strict=True):
             bias_H.copy_(start.get(gate, torch.zeros_like(forget_H)))
 
+    @classmethod
+    def kernels(cls) -> str:
+        """By numba where it is, else by PyTorch."""
+        fast = sequence.kernels()
+        return fast.NAME if fast else sequence.PLAIN
+
+    @classmethod
+    def warm(cls) -> None:
+        """In float32, which runs are in."""
+        if fast := sequence.kernels():
+            fast.compiled(cls.variant, torch.float32)
+
     def forward(self, x_BTF: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Outputs [B, T, H] and the state after the last step: (h [B, H], c [B, H])."""
         h, c = state or (x_BTF.new_zeros(len(x_BTF), self.weight_hidden.shape[1]) for _ in range(2))
-        y_TBH, h, c = Sequence.apply(  # type: ignore[no-untyped-call]
+        y_TBH, h, c = sequence.layer(
             self.variant,
             x_BTF.transpose(0, 1),
             self.weight_input,

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lstm_bench import plugins
 from lstm_bench.errors import UsageError, unknown
-from lstm_bench.spec import ModelSpec, Value, check_value
+from lstm_bench.spec import ModelSpec, RunSpec, Value, check_value
 
 
 def load_cell(name: str) -> type[nn.Module]:
@@ -55,7 +55,7 @@ def settled_options(spec: ModelSpec, given: Mapping[str, Value]) -> dict[str, Va
 
 
 def nothing(*_: Any, **__: Any) -> None:
-    """What a cell that refuses nothing looks at."""
+    """In place of what a cell does not offer."""
 
 
 def options_of(cell: type[nn.Module]) -> dict[str, inspect.Parameter]:
@@ -81,6 +81,18 @@ def make_cell(inputs: int, spec: ModelSpec, options: Mapping[str, Value]) -> nn.
                 nn.init.orthogonal_(gate_HH)
     made: nn.Module = cell
     return made
+
+
+def warm(spec: RunSpec) -> None:
+    """Have compiled what a run on a CPU needs of its cell, where that is not done yet."""
+    if spec.device == "cpu":
+        getattr(load_cell(spec.model.cell), "warm", nothing)()
+
+
+def kernels(spec: RunSpec) -> dict[str, str]:
+    """What works out a run's cell on a CPU, as `kernels`; nothing where there is but one way."""
+    name = getattr(load_cell(spec.model.cell), "kernels", nothing)() if spec.device == "cpu" else None
+    return {"kernels": name} if name else {}
 
 
 def gate_biases(spec: ModelSpec) -> tuple[Tensor, Tensor]:

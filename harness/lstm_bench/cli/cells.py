@@ -1,6 +1,7 @@
 """The command about cells: which there are, and what each costs."""
 
 import inspect
+import os
 from typing import Annotated
 
 import typer
@@ -17,9 +18,9 @@ def cells(
     from rich.table import Table
     from rich.text import Text
 
-    from lstm_bench import plugins
+    from lstm_bench import allocator, plugins
     from lstm_bench.cells.make import load_cell
-    from lstm_bench.speed import SIZES, measured, weights
+    from lstm_bench.speed import SIZES, all_measured, weights
 
     screen, names = console(), list(plugins.installed(plugins.CELLS))
     if not speed:
@@ -28,12 +29,9 @@ def cells(
             screen.print(Text(f"{name:21} {weights(name, INPUTS, HIDDEN):>7,}  {about}"), soft_wrap=True)
         screen.print(f"(weights of a layer of {HIDDEN} units on {INPUTS} inputs)")
         return
-    import torch
-
-    torch.set_num_threads(1)
-    table = Table("cell", *(f"hidden {hidden}" for hidden in SIZES), title="ms a step (ratio to nn.LSTM)", box=None)
+    title = f"ms a step (ratio to nn.LSTM), allocator {allocator.told(os.environ | allocator.added())}"
+    table = Table("cell", "by", *(f"hidden {hidden}" for hidden in SIZES), title=title, box=None)
     with console().status("measuring"):
-        for name in names:
-            found = [measured(name, hidden) for hidden in SIZES]
-            table.add_row(name, *(f"{one.milliseconds:.2f} ({one.ratio:.2f})" for one in found))
+        for row in all_measured(names):
+            table.add_row(row.cell, row.path, *(str(speed) for speed in row.speeds.values()))
     screen.print(table)

@@ -17,6 +17,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
+from lstm_bench.cells.make import warm
 from lstm_bench.errors import BenchError
 from lstm_bench.execute import one_line
 from lstm_bench.meter import machine
@@ -33,7 +34,8 @@ def main() -> None:
     die_with_parent(int(sys.argv[2]))  # reading the data, it hears nothing
     control = socket.socket(fileno=int(sys.argv[1]))
     try:
-        digest = make_task(RunSpec.from_dict(json.loads(control.recv(LONGEST)))).prepare()
+        spec = RunSpec.from_dict(json.loads(control.recv(LONGEST)))
+        digest = make_task(spec).prepare()
     except BenchError as error:
         say(control, failed=str(error), exit_code=error.exit_code)
     except Exception as error:  # noqa: BLE001  # a plugin's fault, told in one line
@@ -45,6 +47,7 @@ def main() -> None:
     else:
         importlib.import_module("torch._dynamo")  # the first optimiser of a process imports it, which takes 1 s
         machine()
+        warm(spec)
         gc.collect()
         gc.freeze()  # the collector of a run touches none of the shared pages
         say(control, ready=digest)

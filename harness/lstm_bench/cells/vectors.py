@@ -1,0 +1,175 @@
+"""Vectors as a processor's registers hold them, for numba: arithmetic and the squashing functions.
+
+numba leaves it to LLVM whether a loop works on vectors, and LLVM does not where arrays may overlap; here a value is as
+many numbers as a register holds, so it is certain. What is an `intrinsic` writes LLVM's own language.
+"""
+
+import math
+import operator
+
+from llvmlite import binding, ir
+from numba import njit, types
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import intrinsic, lower_builtin, models, register_model
+
+CPU, FEATURES = binding.get_host_cpu_name(), binding.get_host_cpu_features()
+BYTES = 64 if FEATURES.get("avx512f") else 32 if FEATURES.get("avx2") else 16  # of a register
+FUSED = ("contract",)  # a product and a sum are one instruction; nothing else of IEEE 754 is given up, NaN least of all
+
+LN2_HIGH, LN2_LOW = 355 / 512, -2.121944400546905827679e-4  # ln 2 in two parts; the first is short, so n times it exact
+TERMS = {types.float32: 7, types.float64: 13}  # of exp's series: for |x| < ln 2 / 2 the rest is below rounding
+LARGEST = {types.float32: 87.0, types.float64: 708.0}  # whose exp is finite, and whose exp(-x) is normal
+MANTISSA = {types.float32: 23, types.float64: 52}
+
+
+class Vector(types.Type):
+    """A register of numbers of one kind."""
+
+    def __init__(self, dtype):
+        self.dtype, self.lanes = dtype, BYTES * 8 // dtype.bitwidth
+        super().__init__(f"Vector({dtype} x {self.lanes})")
+
+
+@register_model(Vector)
+class VectorModel(models.PrimitiveModel):
+    """How LLVM has it."""
+
+    def __init__(self, manager, kind):
+        super().__init__(manager, kind, ir.VectorType(manager[kind.dtype].get_value_type(), kind.lanes))
+
+
+def spread(builder, scalar, vector):
+    """A vector of one number."""
+    undefined, where = ir.Constant(vector, ir.Undefined), ir.VectorType(ir.IntType(32), vector.count)
+    one = builder.insert_element(undefined, scalar, ir.IntType(32)(0))
+    return builder.shuffle_vector(one, undefined, ir.Constant(where, [0] * vector.count))
+
+
+def arithmetic(name, act):
+    """Teach numba an operator between vectors, and between a vector and a number."""
+
+    @infer_global(name)
+    class Typed(AbstractTemplate):
+        key = name
+
+        def generic(self, args, kws):
+            vector = next((arg for arg in args if isinstance(arg, Vector)), None)
+            if vector and len(args) == 2:
+                return signature(vector, *args)
+            return None  # another's operands
+
+    def lower(context, builder, sig, args):
+        kind = context.get_value_type(sig.return_type)
+        both = [
+            value
+            if isinstance(given, Vector)
+            else spread(builder, context.cast(builder, value, given, sig.return_type.dtype), kind)
+            for value, given in zip(args, sig.args, strict=True)
+        ]
+        return getattr(builder, act)(*both, flags=FUSED)
+
+    for pair in ((Vector, Vector), (Vector, types.Number), (types.Number, Vector)):
+        lower_builtin(name, *pair)(lower)
+
+
+for name, act in ((operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul"), (operator.truediv, "fdiv")):
+    arithmetic(name, act)
+
+
+def place(context, builder, kind, array, at, vector=None):
+    """The address of an element of an array, as that of a vector."""
+    there = builder.gep(context.make_array(kind)(context, builder, array).data, [at])
+    return builder.bitcast(there, vector.as_pointer()) if vector else there
+
+
+@intrinsic
+def load(typing, array, at):
+    """The vector that begins at an element of a flat array."""
+    kind = Vector(array.dtype)
+
+    def code(context, builder, sig, args):
+        where = place(context, builder, array, *args, context.get_value_type(kind))
+        return builder.load(where, align=array.dtype.bitwidth // 8)
+
+    return kind(array, at), code
+
+
+@intrinsic
+def store(typing, array, at, vector):
+    """Put a vector where an element of a flat array is, and those after it."""
+
+    def code(context, builder, sig, args):
+        where = place(context, builder, array, *args[:2], context.get_value_type(vector))
+        builder.store(args[2], where, align=array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(array, at, vector), code
+
+
+@intrinsic
+def within(typing, x, low, high):
+    """Keep x where it lies between, else the nearer end; NaN stays NaN."""
+
+    def code(context, builder, sig, args):
+        value, *ends = args
+        kind = value.type
+        for end, given, beyond in zip(ends, sig.args[1:], "<>", strict=True):
+            limit = spread(builder, context.cast(builder, end, given, x.dtype), kind)
+            value = builder.select(builder.fcmp_ordered(beyond, value, limit), limit, value)
+        return value
+
+    return x(x, low, high), code
+
+
+@intrinsic
+def exp_parts(typing, x):
+    """(a, s) with exp(x) = a + s, s the nearest power of two, for x whose exp is a normal number.
+
+    a is right to the last bits even where x is near zero, and exp(x) - 1 = a + (s - 1) with it.
+    """
+    bits = MANTISSA[x.dtype]
+    bias = 2.0**bits * 1.5 + 2 ** (x.dtype.bitwidth - bits - 2) - 1  # added: the low bits are n + the exponent's bias
+
+    def code(context, builder, sig, args):
+        kind = args[0].type
+        whole = ir.VectorType(ir.IntType(x.dtype.bitwidth), kind.count)
+
+        def number(value):
+            return ir.Constant(kind, [value] * kind.count)
+
+        def fused(a, b, c):
+            return builder.fadd(builder.fmul(a, b, flags=FUSED), c, flags=FUSED)
+
+        shifted = fused(args[0], number(1 / math.log(2)), number(bias))
+        n = builder.fsub(shifted, number(bias))
+        power = builder.shl(builder.bitcast(shifted, whole), ir.Constant(whole, [bits] * kind.count))
+        s = builder.bitcast(power, kind)
+        r = fused(n, number(-LN2_LOW), fused(n, number(-LN2_HIGH), args[0]))
+        series = number(1 / math.factorial(TERMS[x.dtype]))
+        for term in range(TERMS[x.dtype] - 1, 0, -1):
+            series = fused(series, r, number(1 / math.factorial(term)))
+        a = builder.fmul(builder.fmul(series, r, flags=FUSED), s, flags=FUSED)
+        return context.make_tuple(builder, sig.return_type, (a, s))
+
+    return types.UniTuple(x, 2)(x), code
+
+
+@intrinsic
+def largest(typing, x):
+    """The largest number whose exp is finite."""
+    return types.float64(x), lambda context, builder, sig, args: ir.DoubleType()(LARGEST[x.dtype])
+
+
+@njit(inline="always")
+def sigmoid(x):
+    """1 / (1 + exp(-x)): right in the far negative tail too, where by tanh nothing would be left."""
+    a, s = exp_parts(within(0.0 - x, 0.0 - largest(x), largest(x)))
+    return 1.0 / (a + s + 1.0)
+
+
+@njit(inline="always")
+def tanh(x):
+    """(exp(2 x) - 1) / (exp(2 x) + 1): right near zero too."""
+    a, s = exp_parts(within(x + x, 0.0 - largest(x), 40.0))
+    e = a + (s - 1.0)
+    return e / (e + 2.0)
