@@ -4,6 +4,7 @@
 
 PYTHON ?= python3
 SUITE ?= quick
+WHAT ?= tracking bare cells
 PORT ?= 5000
 DASHBOARD_PORT ?= 8080
 BIN := .venv/bin
@@ -54,9 +55,10 @@ format: .venv/.dev ## let ruff mend what it can
 microbench: .venv/.dev ## the speeds that the README gives (pytest-benchmark)
 	$(PYTEST) tests/benchmarks
 
-measured: .venv/.dev ## take what tracking and cells cost on this machine into results/reference/ and the README
-	$(PYTEST) tests/benchmarks/test_tracking.py tests/benchmarks/test_cells.py --benchmark-json .venv/measured.json
-	$(BIN)/python -m lstm_bench.report.measured .venv/measured.json
+measured: .venv/.dev ## take the speeds of this machine (WHAT=tracking, bare, cells) into results/reference/ and the README
+	for what in $(WHAT); do \
+		$(PYTEST) tests/benchmarks/test_$$what.py --benchmark-json .venv/$$what.json && \
+		$(BIN)/python -m lstm_bench.report.measured .venv/$$what.json || exit 1; done
 
 reference: .venv/.installed ## take the answers of SUITE into results/reference/ and the README
 	$(BIN)/python -m lstm_bench.report.reference $(SUITE)

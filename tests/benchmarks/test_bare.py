@@ -133,7 +133,7 @@ def test_the_cell_lstm_against_the_bare_layer(benchmark: BenchmarkFixture, hidde
 
 def test_a_search_against_two_processes_of_loops_by_hand(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     """Sixteen trials, two workers, everything recorded, nothing pruned, from a command's start to its end."""
-    trials = [{"model.hidden": (32, 64)[k % 2], "train.lr": 1e-5 * (1 + k / 16)} for k in range(16)]
+    trials = [{"model.hidden": (64, 32)[k % 2], "train.lr": 1e-5 * (1 + k / 16)} for k in range(16)]
     enqueued = ", ".join(f'{{ "model.hidden" = {t["model.hidden"]}, "train.lr" = {t["train.lr"]} }}' for t in trials)
     space = '[search]\n"model.hidden" = [32, 64]\n"train.lr" = { low = 1e-6, high = 1e-3, log = true }\n'
     (tmp_path / "search.toml").write_text(f"{SEARCH}enqueue = [{enqueued}]\n{space}")

@@ -10,7 +10,7 @@ from lstm_bench.report.reference import insert, read, rendered
 
 ROOT = Path(__file__).parents[2]
 REFERENCES = {path.stem for path in (ROOT / "results" / "reference").glob("*.json")}
-SUITES = sorted(REFERENCES - {measured.REFERENCE.stem})
+SUITES = sorted(REFERENCES - {*measured.NAMES})
 
 
 def test_there_is_a_reference_of_the_suite_that_everybody_runs() -> None:
@@ -47,15 +47,16 @@ def test_what_was_measured_goes_between_its_marks_in_the_readme() -> None:
         "versions": dict.fromkeys(measured.VERSIONS, "1"),
     }
     block = measured.rendered({"command": "make measured", "machine": where, "rows": {"a reading": "1 ms"}})
-    readme = insert((ROOT / "README.md").read_text(), measured.MARK, block)
-    assert f"<!-- {measured.MARK} -->\n| what | measured |\n|---|---|\n| a reading | 1 ms |\n" in readme
+    readme = insert((ROOT / "README.md").read_text(), "tracking", block)
+    assert "<!-- tracking -->\n| what | measured |\n|---|---|\n| a reading | 1 ms |\n" in readme
     assert "By `make measured` on Z80, 1 cores; Python 3.11, torch 1, optuna 1, mlflow 1; commit abc.\n<!-- /" in readme
 
 
-def test_the_readme_says_what_was_measured() -> None:
-    reference = json.loads((ROOT / measured.REFERENCE).read_text())
+@pytest.mark.parametrize("name", measured.NAMES)
+def test_the_readme_says_what_was_measured(name: str) -> None:
+    reference = json.loads((ROOT / measured.place(name)).read_text())
     readme = (ROOT / "README.md").read_text()
-    assert insert(readme, measured.MARK, measured.rendered(reference)) == readme
+    assert insert(readme, name, measured.rendered(reference)) == readme
     assert all(f"| {what} | {said} |" in readme for what, said in reference["rows"].items())
 
 

@@ -1,6 +1,6 @@
-"""What the benchmarks of tracking measured, as a committed reference and in the README: no figure is typed by hand.
+"""What the benchmarks measured, as committed references and in the README: no figure is typed by hand.
 
-`make measured`, on a machine that does nothing else: it runs them, then this on what pytest-benchmark wrote.
+`make measured`, on a machine that does nothing else: it runs a file of them, then this on what pytest-benchmark wrote.
 """
 
 import json
@@ -14,12 +14,15 @@ from lstm_bench.meter import machine
 from lstm_bench.record.disk import SCHEMA, as_json, write_whole
 from lstm_bench.report.reference import insert
 
-COMMAND = "make measured"
-MARK = "measured"
+NAMES = ("tracking", "bare", "cells")  # files of benchmarks, and the README's marks
 SAID = "says"  # in a benchmark's extra_info: what it measured, by what was asked
-REFERENCE = Path("results/reference/measured.json")
 OWN = ("command", "diff")  # of this process, which measured nothing
 VERSIONS = ("torch", "optuna", "mlflow")
+
+
+def place(name: str) -> Path:
+    """Where a table's rows are committed, with the machine that gave them."""
+    return Path("results/reference") / f"{name}.json"
 
 
 def rows(benchmarks: Mapping[str, Any]) -> dict[str, str]:
@@ -46,17 +49,21 @@ def rendered(reference: Mapping[str, Any]) -> str:
 def main(path: Path) -> None:
     """Take what was measured into results/reference/ and the README.
 
+    Args:
+        path: what pytest-benchmark wrote; called after the table.
+
     Raises:
         BenchError: there is nothing for people in it.
     """
-    found = json.loads(path.read_text())
+    name, found = path.stem, json.loads(path.read_text())
     commit = found["commit_info"]["id"][:7] + ("+" if found["commit_info"]["dirty"] else "")  # then, not now
-    where = {name: fact for name, fact in machine().items() if name not in OWN} | {"commit": commit}
-    reference = {"schema": SCHEMA, "command": COMMAND, "machine": where, "rows": rows(found)}
-    REFERENCE.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(REFERENCE, as_json(reference))
+    where = {key: fact for key, fact in machine().items() if key not in OWN} | {"commit": commit}
+    command = f"make measured WHAT={name}"
+    reference = {"schema": SCHEMA, "command": command, "machine": where, "rows": rows(found)}
+    place(name).parent.mkdir(parents=True, exist_ok=True)
+    write_whole(place(name), as_json(reference))
     readme = Path("README.md")
-    write_whole(readme, insert(readme.read_text(), MARK, rendered(reference)))
+    write_whole(readme, insert(readme.read_text(), name, rendered(reference)))
 
 
 if __name__ == "__main__":
