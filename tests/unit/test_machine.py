@@ -14,9 +14,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from lstm_bench.command import COMMAND, command, typed
 from lstm_bench.execute import spec_of
 from lstm_bench.meter import nvml, source
-from lstm_bench.meter.machine import COMMAND, command, machine, typed, versions
+from lstm_bench.meter.machine import machine, versions
 from lstm_bench.meter.source import LONGEST, commit, source_diff
 from lstm_bench.pool import Job
 from lstm_bench.pool.nursery import WarmServer

@@ -6,10 +6,12 @@ import typer
 
 from lstm_bench.cli.options import SetOption, TaskArgument, TimeoutOption, console, results_of, settings_of
 from lstm_bench.errors import BenchError
+from lstm_bench.interpreter import begun
 
 NOT_EQUAL = 1  # the exit code of a verdict against
 
 
+@begun()
 def run(
     context: typer.Context,
     task: TaskArgument,

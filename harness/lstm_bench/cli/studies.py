@@ -17,6 +17,7 @@ from lstm_bench.cli.options import (
     show,
 )
 from lstm_bench.errors import BenchError, UsageError, unknown
+from lstm_bench.interpreter import begun
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -64,6 +65,7 @@ def _know_the_peaks(questions: "list[Question]", results: "Results", screen: "Co
                 screen.print(f"without a peak rate there is no speed/mfu: {error}", soft_wrap=True)
 
 
+@begun()
 def search(
     context: typer.Context,
     what: Annotated[str, typer.Argument(metavar="TASK|FILE.toml", help="A task, or a file of one study.")],
@@ -170,6 +172,7 @@ def _setting(text: str) -> "dict[str, object]":
     return dict(parse_setting(part) for part in text.split(","))
 
 
+@begun()
 def confirm(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="STUDY", help="A study, by name.")],

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from importlib.metadata import metadata, requires
 from importlib.resources import files
 
+from lstm_bench.command import NAME
 from lstm_bench.doctor.finding import Finding, State
-from lstm_bench.meter.machine import NAME, versions
+from lstm_bench.meter.machine import versions
 from lstm_bench.record.files import Results
 
 CONSTRAINTS = files("lstm_bench") / "constraints.txt"

@@ -4,9 +4,6 @@ import functools
 import os
 import platform
 import re
-import shlex
-import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
@@ -14,11 +11,9 @@ from typing import Any
 
 import torch
 
+from lstm_bench.command import NAME, command
 from lstm_bench.meter.nvml import cards
-from lstm_bench.meter.source import PACKAGE, commit, source_diff
-
-NAME = "lstm-bench"
-COMMAND = "LSTM_BENCH_COMMAND"  # in the environment: what a driver was started with, for the processes that it starts
+from lstm_bench.meter.source import commit, source_diff
 
 
 @functools.cache
@@ -52,19 +47,6 @@ def versions() -> dict[str, str]:
         with suppress(PackageNotFoundError):
             found[name] = version(name)
     return found
-
-
-def command() -> str:
-    """What this process or its driver was started with, as a person types it; empty at an interpreter's prompt."""
-    told = os.environ.get(COMMAND)
-    return typed(sys.argv) if told is None else told
-
-
-def typed(argv: Sequence[str]) -> str:
-    """A command line without the folder that the program lies in."""
-    program = Path(argv[0])
-    name = NAME if program.parts[-2:] == (PACKAGE.name, "__main__.py") else program.name
-    return shlex.join([name, *argv[1:]]) if name else ""
 
 
 def has_native_bfloat16(device: str) -> bool:

@@ -2,20 +2,16 @@
 
 import json
 import multiprocessing
-import os
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
-from lstm_bench import allocator
+from lstm_bench import interpreter
 from lstm_bench.errors import BenchError, UsageError
-from lstm_bench.meter.machine import COMMAND, command
-from lstm_bench.plugins import found_alike
 from lstm_bench.pool import Job
 from lstm_bench.pool.child import run_child
 from lstm_bench.pool.server import LONGEST
@@ -24,8 +20,6 @@ from lstm_bench.spec import RunSpec
 from lstm_bench.task import make_task
 
 PATIENCE = 3.0  # seconds that a server has to end once its driver's end is closed
-# The server must never start a thread of a numeric library; a run sets its own number of threads.
-QUIET = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 Waitable = Connection | socket.socket | int
 
@@ -79,18 +73,7 @@ class WarmServer:
 
     def __init__(self, warm: RunSpec) -> None:
         self._digest: str | None = None
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed in close()
-        self._process = subprocess.Popen(  # noqa: S603  # our own module
-            [sys.executable, "-P", "-m", "lstm_bench.pool.server", str(theirs.fileno()), str(os.getpid())],
-            pass_fds=[theirs.fileno()],
-            env=os.environ | allocator.added() | QUIET | found_alike() | {COMMAND: command()},
-            stdin=subprocess.DEVNULL,
-            stdout=self._errors,
-            stderr=self._errors,
-            start_new_session=True,  # Ctrl-C is the driver's to hear
-        )
-        theirs.close()
+        self._process, self._control, self._errors = interpreter.take()
         self._send(warm.to_dict())
 
     def warm_up(self) -> str:

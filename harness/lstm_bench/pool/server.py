@@ -33,8 +33,13 @@ def main() -> None:
     """Get warm, say so, then serve until the driver is gone."""
     die_with_parent(int(sys.argv[2]))  # reading the data, it hears nothing
     control = socket.socket(fileno=int(sys.argv[1]))
+    importlib.import_module("torch._dynamo")  # the first optimiser of a process imports it, which takes 1 s
+    machine()
+    asked = control.recv(LONGEST)
+    if not asked:  # the driver has no use for a server
+        return
     try:
-        spec = RunSpec.from_dict(json.loads(control.recv(LONGEST)))
+        spec = RunSpec.from_dict(json.loads(asked))
         digest = make_task(spec).prepare()
     except BenchError as error:
         say(control, failed=str(error), exit_code=error.exit_code)
@@ -45,8 +50,6 @@ def main() -> None:
             exit_code=BenchError.exit_code,
         )
     else:
-        importlib.import_module("torch._dynamo")  # the first optimiser of a process imports it, which takes 1 s
-        machine()
         warm(spec)
         gc.collect()
         gc.freeze()  # the collector of a run touches none of the shared pages
