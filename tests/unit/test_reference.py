@@ -52,7 +52,7 @@ def test_what_was_measured_goes_between_its_marks_in_the_readme() -> None:
     assert "By `make measured` on Z80, 1 cores; Python 3.11, torch 1, optuna 1, mlflow 1; commit abc.\n<!-- /" in readme
 
 
-@pytest.mark.parametrize("name", measured.NAMES)
+@pytest.mark.parametrize("name", sorted(REFERENCES & {*measured.NAMES}))
 def test_the_readme_says_what_was_measured(name: str) -> None:
     reference = json.loads((ROOT / measured.place(name)).read_text())
     readme = (ROOT / "README.md").read_text()
