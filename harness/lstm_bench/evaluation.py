@@ -1,5 +1,7 @@
 """How well a model does on a split, in the precision that it is trained in."""
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from torch import nn
 
@@ -30,6 +32,6 @@ def evaluate(
     return {name: tally.value for name, tally in tallies.items()}
 
 
-def autocast(device: torch.device, spec: TrainSpec) -> torch.autocast:
+def autocast(device: torch.device, spec: TrainSpec) -> AbstractContextManager[object]:
     """bfloat16 where the spec asks for it; losses and tallies are always float32 and wider."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=spec.precision == "bfloat16")
+    return torch.autocast(device.type, torch.bfloat16) if spec.precision == "bfloat16" else nullcontext()

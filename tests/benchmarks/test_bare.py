@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
-from shell import PLUGINS, call
+from shell import PLUGINS, command, environment
 
 from lstm_bench.allocator import KEEP_MEMORY
+from lstm_bench.pool.child import CHECKPOINT_SECONDS
 from lstm_bench.record.files import Results
 from lstm_bench.speed import measured
 
@@ -68,13 +69,18 @@ def by_command(folder: Path, settings: dict[str, Any]) -> Rate:
     """The same as `lstm-bench run`, with files and MLflow."""
     known = set(Results(folder / "results").runs.glob("*"))
     given = [f"--set={path}={value}" for path, value in settings.items() if path != "task"]
-    done = call(folder, "run", settings["task"], *given)
-    assert done.returncode == 0, done.stderr
+    train(folder, "run", settings["task"], *given)
     (path,) = set(Results(folder / "results").runs.glob("*")) - known
     run = Results(folder / "results").run(path.name)
     assert run.result is not None
     points = [(reading.step, reading.time_ms / 1e3) for reading in run.readings]
     return Rate(rate(points), run.result.metrics["cost/harness_share"])
+
+
+def train(folder: Path, *arguments: str) -> None:
+    """Our command; unlike in tests, a state is kept as often as a user's is."""
+    plain = {name: value for name, value in environment().items() if name != CHECKPOINT_SECONDS}
+    subprocess.run(command(*arguments), cwd=folder, env=plain, check=True, stdout=subprocess.DEVNULL)
 
 
 def settings_of(hidden: int, batch: int = 32) -> dict[str, Any]:
@@ -142,8 +148,7 @@ def test_a_search_against_two_processes_of_loops_by_hand(benchmark: BenchmarkFix
 
     def both() -> None:
         since = time.perf_counter()
-        done = call(tmp_path, "search", "search.toml", "--workers", "2", "--name", f"s{len(pairs)}", "--force")
-        assert done.returncode == 0, done.stderr
+        train(tmp_path, "search", "search.toml", "--workers", "2", "--name", f"s{len(pairs)}", "--force")
         between = time.perf_counter()
         two_processes(loops[::4] + loops[1::4], loops[2::4] + loops[3::4])
         pairs.append((between - since, time.perf_counter() - between))
