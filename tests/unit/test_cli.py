@@ -34,7 +34,7 @@ def complaint(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple
         (["run", "adding", "--set", "train.lr=-1"], ["train.lr = -1", "greater than 0"]),
         (["run", "adding", "--set", "train.lr=fast"], ["train.lr = 'fast'", "valid number"]),
         (["run", "adding", "--set", "train.lr=nan"], ["train.lr = nan", "finite"]),
-        (["run", "adding", "--set", "train.steps=0"], ["train: steps, epochs", "greater than or equal to 1"]),
+        (["run", "adding", "--set", "train.steps=0"], ["train: steps, epochs", "one of them above 0"]),
         (["run", "adding", "--set", "train.steps=1.5"], ["train.steps = 1.5", "valid integer"]),
         (["run", "adding", "--set", "train.steps=true"], ["train.steps = True", "valid integer"]),
         (["run", "adding", "--set", "train.schedule=cosin"], ["'cosin'", "'constant', 'cosine' or 'plateau'"]),
