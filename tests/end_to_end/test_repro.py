@@ -21,9 +21,9 @@ def test_a_studys_runs_are_repeated_to_the_last_bit_and_a_tampered_one_is_found(
 
     same = call(tmp_path, "repro", searched)
     assert (same.returncode, same.stderr) == (0, "")
-    assert same.stdout.splitlines()[-1] == "bit-equal: 2 readings, 5 metrics each"
+    assert same.stdout.splitlines()[-1] == "bit-equal: 2 readings, 6 metrics each"
     tested = call(tmp_path, "repro", confirming)
-    assert tested.stdout.splitlines()[-1] == "bit-equal: 2 readings, 5 metrics each, 1 test score"
+    assert tested.stdout.splitlines()[-1] == "bit-equal: 2 readings, 6 metrics each, 1 test score"
 
     path = results.run(searched).path / "readings.jsonl"
     first, second = path.read_text().splitlines()
