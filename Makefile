@@ -36,8 +36,9 @@ dashboard: .venv/.installed ## Optuna's dashboard over the studies (extra: it in
 	$(PIP) --editable '.[data,dashboard]'
 	$(BIN)/python -m lstm_bench.tuning.dashboard --port $(DASHBOARD_PORT)
 
+# The files of long tests come first in the order of collection: else one of them is left to one core at the end.
 test: .venv/.dev ## every test that takes seconds
-	$(PYTEST) -n 2 --dist loadscope -m "not slow and not gpu" --ignore tests/benchmarks
+	$(PYTEST) -n 2 --dist loadscope --no-loadscope-reorder -m "not slow and not gpu" --ignore tests/benchmarks
 
 test-slow: .venv/.dev ## the tests that take minutes: suite quick, whole, to the scores it must reach
 	$(PYTEST) -m slow --ignore tests/benchmarks
