@@ -1,6 +1,7 @@
 """Our command as a user runs it: a process of its own, in a folder of its own."""
 
 import os
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -23,9 +24,10 @@ def call(folder: Path, *arguments: str, timeout: float = 240) -> "subprocess.Com
 
 
 def start(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
-    """Let it run."""
+    """Let it run, and hear signals as in a terminal: a shell has what it starts in the background ignore Ctrl-C."""
     return subprocess.Popen(
         command(*arguments),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # no thread is about
         cwd=folder,
         env=environment(),
         stdout=subprocess.PIPE,
