@@ -37,9 +37,7 @@ class Flops:
 
 def forward(signature: Signature, spec: ModelSpec, options: Mapping[str, Value] = NONE) -> Flops:
     """Of a model's outputs alone. Looking up an embedding takes none."""
-    network = _shapes(signature, spec, options)
-    layers, answer = 2 * _weights(network.layers), 2 * (_weights(network.narrow) + _weights(network.head))
-    return Flops(layers + answer, 0) if signature.every_step else Flops(layers, answer)
+    return _forward(_shapes(signature, spec, options))
 
 
 def training(signature: Signature, spec: ModelSpec, options: Mapping[str, Value] = NONE) -> Flops:
@@ -47,8 +45,9 @@ def training(signature: Signature, spec: ModelSpec, options: Mapping[str, Value]
 
     A gradient that a cell truncates is counted as a whole one.
     """
-    there = forward(signature, spec, options)
-    return Flops(3 * there.timestep - _of_input(signature, spec, options), 3 * there.sequence)
+    network = _shapes(signature, spec, options)
+    there = _forward(network)
+    return Flops(3 * there.timestep - _of_input(network, signature, spec, options), 3 * there.sequence)
 
 
 def count(signature: Signature, spec: ModelSpec, options: Mapping[str, Value] = NONE) -> dict[str, int]:
@@ -57,8 +56,13 @@ def count(signature: Signature, spec: ModelSpec, options: Mapping[str, Value] = 
     Returns:
         `params`: weights in all. `flops`: of a time step forward, a head that answers but once left out.
     """
-    params = sum(p.numel() for p in _shapes(signature, spec, options).parameters())
-    return {"params": params, "flops": forward(signature, spec, options).timestep}
+    network = _shapes(signature, spec, options)
+    return {"params": sum(p.numel() for p in network.parameters()), "flops": _forward(network).timestep}
+
+
+def _forward(network: SequenceModel) -> Flops:
+    layers, answer = 2 * _weights(network.layers), 2 * (_weights(network.narrow) + _weights(network.head))
+    return Flops(layers + answer, 0) if network.every_step else Flops(layers, answer)
 
 
 def _shapes(signature: Signature, spec: ModelSpec, options: Mapping[str, Value]) -> SequenceModel:
@@ -71,7 +75,7 @@ def _weights(module: nn.Module) -> int:
     return sum(p.numel() for name, p in module.named_parameters() if is_matrix(name, p))
 
 
-def _of_input(signature: Signature, spec: ModelSpec, options: Mapping[str, Value]) -> int:
+def _of_input(network: SequenceModel, signature: Signature, spec: ModelSpec, options: Mapping[str, Value]) -> int:
     """The layers' products with the model's input, which needs no gradient: what one more input adds, times the inputs.
 
     An embedding's vectors do need theirs, which are its weights'.
@@ -82,5 +86,4 @@ def _of_input(signature: Signature, spec: ModelSpec, options: Mapping[str, Value
         width, wider = signature.vocab, replace(signature, vocab=signature.vocab + 1)
     else:
         return 0
-    more, here = (_weights(_shapes(one, spec, options).layers) for one in (wider, signature))
-    return 2 * width * (more - here)
+    return 2 * width * (_weights(_shapes(wider, spec, options).layers) - _weights(network.layers))
