@@ -9,6 +9,7 @@ from typing import Any
 
 import typer
 
+from lstm_bench.allocator import choose
 from lstm_bench.cli import cells, doctor, runs, studies, tasks, tracking
 from lstm_bench.cli.options import AllocatorOption, ResultsOption, TrackingOption
 from lstm_bench.errors import BenchError, UsageError, in_one_line, unknown
@@ -41,8 +42,6 @@ def root(
     allocator: AllocatorOption = "tuned",
 ) -> None:
     """Options before the command."""
-    from lstm_bench.allocator import choose
-
     context.obj = results, tracking_uri
     choose(allocator)
 

@@ -1,7 +1,7 @@
 """What several commands take, and where they put it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -32,10 +32,8 @@ TrackingOption = Annotated[
     ),
 ]
 AllocatorOption = Annotated[
-    Literal["tuned", "system"],
-    typer.Option(
-        "--allocator", envvar="LSTM_BENCH_ALLOCATOR", help="Whether runs keep their memory from step to step."
-    ),
+    allocator.Allocator,
+    typer.Option("--allocator", envvar=allocator.CHOICE, help="Whether runs keep their memory from step to step."),
 ]
 TimeoutOption = Annotated[
     float | None, typer.Option("--run-timeout", min=0.1, help="Seconds after which a run counts as hung.")

@@ -14,7 +14,6 @@ class Check(NamedTuple):
     Attributes:
         name: a word.
         examine: looks.
-        fix: what to do where it cannot even look.
         takes_long: whether `--quick` leaves it out.
     """
 
