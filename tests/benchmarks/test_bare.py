@@ -1,7 +1,6 @@
 """What the harness costs beside a loop written by hand. `make microbench`; interleaved ratios, no assertions."""
 
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
-from shell import PLUGINS, command, environment
+from shell import command, environment
 
 from lstm_bench.allocator import KEEP_MEMORY
 from lstm_bench.pool.child import CHECKPOINT_SECONDS
@@ -43,16 +42,22 @@ class Rate(NamedTuple):
     share: float = 0.0
 
 
-def bare(*settings: dict[str, Any], tuned: bool = True) -> list[dict[str, float]]:
-    """The loops by hand, one after the other in a process of their own: what they print."""
-    plain = {name: value for name, value in os.environ.items() if name not in KEEP_MEMORY}
-    path = os.pathsep.join(filter(None, [PLUGINS, os.environ.get("PYTHONPATH")]))
-    done = subprocess.run(
+def begun(*settings: dict[str, Any], tuned: bool = True) -> "subprocess.Popen[str]":
+    """The loops by hand, one after the other in a process of their own."""
+    plain = {name: value for name, value in environment().items() if name not in KEEP_MEMORY}
+    return subprocess.Popen(
         [sys.executable, str(BARE), *map(json.dumps, settings)],
-        env=plain | (KEEP_MEMORY if tuned else {}) | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    return [json.loads(line) for line in done.stdout.splitlines()]
+        env=plain | (KEEP_MEMORY if tuned else {}) | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ended(process: "subprocess.Popen[str]") -> list[dict[str, float]]:
+    """What they printed."""
+    said, _ = process.communicate()
+    assert process.returncode == 0
+    return [json.loads(line) for line in said.splitlines()]
 
 
 def rate(points: Sequence[tuple[float, float]]) -> float:
@@ -62,7 +67,7 @@ def rate(points: Sequence[tuple[float, float]]) -> float:
 
 
 def by_hand(settings: dict[str, Any], *, tuned: bool = True) -> Rate:
-    return Rate(rate([(point["step"], point["at"]) for point in bare(settings, tuned=tuned)]))
+    return Rate(rate([(point["step"], point["at"]) for point in ended(begun(settings, tuned=tuned))]))
 
 
 def by_command(folder: Path, settings: dict[str, Any]) -> Rate:
@@ -150,7 +155,8 @@ def test_a_search_against_two_processes_of_loops_by_hand(benchmark: BenchmarkFix
         since = time.perf_counter()
         train(tmp_path, "search", "search.toml", "--workers", "2", "--name", f"s{len(pairs)}", "--force")
         between = time.perf_counter()
-        two_processes(loops[::4] + loops[1::4], loops[2::4] + loops[3::4])
+        for process in [begun(*loops[first::4], *loops[first + 1 :: 4], tuned=False) for first in (0, 2)]:
+            ended(process)
         pairs.append((between - since, time.perf_counter() - between))
 
     benchmark.pedantic(both, rounds=ROUNDS)
@@ -161,17 +167,3 @@ def test_a_search_against_two_processes_of_loops_by_hand(benchmark: BenchmarkFix
         "the same sixteen loops by hand, in two processes": f"{other:.1f} s",
         "the search against the loops": f"{statistics.median(one / two for one, two in pairs):.2f}",
     }
-
-
-def two_processes(*loops: list[dict[str, Any]]) -> None:
-    """Each list of loops in a process of its own, at once."""
-    path = os.pathsep.join(filter(None, [PLUGINS, os.environ.get("PYTHONPATH")]))
-    running = [
-        subprocess.Popen(
-            [sys.executable, str(BARE), *map(json.dumps, part)],
-            env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
-            stdout=subprocess.DEVNULL,
-        )
-        for part in loops
-    ]
-    assert [process.wait() for process in running] == [0, 0]

@@ -3,12 +3,11 @@
 import contextlib
 import json
 import resource
-import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import disks
 import optuna
 import pytest
 from optuna.storages import JournalStorage
@@ -44,16 +43,8 @@ def losses(results: Results) -> Losses:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A results folder on a disk of its own, of 16 MiB."""
-    place, mount, unmount = tmp_path / "results", shutil.which("mount"), shutil.which("umount")
-    place.mkdir()
-    if not (mount and unmount):
-        pytest.skip("a disk cannot be mounted here: there is no mount and umount")
-    asked = [mount, "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(place)]
-    tried = subprocess.run(asked, capture_output=True, text=True, check=False)
-    if tried.returncode:
-        pytest.skip(f"a disk cannot be mounted here: {tried.stderr.strip()}")
-    yield place
-    subprocess.run([unmount, "--lazy", str(place)], check=True)
+    with disks.mounted(tmp_path / "results", "size=16m") as place:
+        yield place
 
 
 def fill(disk: Path) -> Path:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import disks
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -43,16 +44,8 @@ def stored(results: Results, empty: Path) -> Results:
 @pytest.fixture(params=["ro,size=16m", "size=16m"], ids=["read-only", "small"])
 def mounted(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     """A folder on a disk of its own."""
-    place, mount, unmount = tmp_path / "disk", shutil.which("mount"), shutil.which("umount")
-    place.mkdir()
-    if not (mount and unmount):
-        pytest.skip("a disk cannot be mounted here: there is no mount and umount")
-    asked = [mount, "-t", "tmpfs", "-o", request.param, "tmpfs", str(place)]
-    tried = subprocess.run(asked, capture_output=True, text=True, check=False)
-    if tried.returncode:
-        pytest.skip(f"a disk cannot be mounted here: {tried.stderr.strip()}")
-    yield place
-    subprocess.run([unmount, "--lazy", str(place)], check=True)
+    with disks.mounted(tmp_path / "disk", request.param) as place:
+        yield place
 
 
 def test_what_is_there_is_well(stored: Results) -> None:
