@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lstm_bench.analysis.advice import MOST_SEEDS, borders, parting, rosy, seeds_to_part, too_few
+from lstm_bench.analysis.advice import borders, parting, rosy, too_few
+from lstm_bench.analysis.difference import MOST_SEEDS, of_pairs, seeds_to_decide
 from lstm_bench.analysis.interval import mean_interval
 from lstm_bench.spec import RunSpec
 from lstm_bench.task import Goal
@@ -99,7 +100,7 @@ def test_few_trials_do_not_say_what_matters(statuses: dict[str, int], parameters
 
 def test_seeds_worked_by_hand() -> None:
     # d = 0.02, s = 0.01 sqrt(3): n = 5 gives 2.776 * 0.01732 / 2.236 = 0.0215 > d, n = 6 gives 0.0182 < d
-    assert seeds_to_part([0.01, 0.04, 0.01]) == 6
+    assert seeds_to_decide(of_pairs([0.01, 0.04, 0.01])) == 6
 
 
 differing = st.lists(st.floats(-1, 1).map(lambda x: round(x, 3)), min_size=2, max_size=8)
@@ -108,13 +109,13 @@ differing = st.lists(st.floats(-1, 1).map(lambda x: round(x, 3)), min_size=2, ma
 @calm
 @given(differing)
 def test_seeds_are_the_fewest_whose_interval_leaves_zero_out(differences: list[float]) -> None:
-    found = seeds_to_part(differences)
+    found = seeds_to_decide(of_pairs(differences))
     interval = mean_interval(differences)
     assert interval.low is not None
     assert interval.high is not None
     parted = not interval.low <= 0 <= interval.high
     assert parted == (found is not None and found <= len(differences))
-    assert seeds_to_part([-x for x in differences]) == found
+    assert seeds_to_decide(of_pairs([-x for x in differences])) == found
     assert found is None or 2 <= found <= MOST_SEEDS
 
 

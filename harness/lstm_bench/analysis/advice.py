@@ -6,18 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scipy.special import stdtrit
-
 from lstm_bench.analysis.answer import chosen, goal_of
+from lstm_bench.analysis.difference import of_pairs, seeds_to_decide
 from lstm_bench.errors import UsageError
 from lstm_bench.goal import Goal
 from lstm_bench.result import Status
 from lstm_bench.spec import RunSpec
-from lstm_bench.task import make_task
 
 AT_THE_END = 0.05  # of a range, on its own scale: nearer to an end than this lies at it
 TRIALS_A_PARAMETER = 10  # fewer say little of which parameter matters
-MOST_SEEDS = 1000  # more than anyone would run
 
 
 def advice(board: Mapping[str, Any], asked: Mapping[str, Any], differences: Sequence[float] = ()) -> list[str]:
@@ -105,6 +102,8 @@ def _beyond(edge: float, *, upper: bool, log: bool, times: float, jump: float, w
 
 def _fits(asked: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
     """Whether a run of the study could have the settings."""
+    from lstm_bench.task import make_task
+
     tables = {key: asked[key] for key in RunSpec.__dataclass_fields__ if key in asked}
     try:
         make_task(RunSpec.from_dict(tables).with_values(settings))
@@ -126,7 +125,7 @@ def parting(differences: Sequence[float], goal: Goal, study: str) -> Iterator[st
     n = len(differences)
     if n < 2:
         return
-    wanted = seeds_to_part(differences)
+    wanted = seeds_to_decide(of_pairs(differences))
     # where the target ends the runs, what ranks the contenders has no unit
     apart = "" if goal.ends_run else f", {abs(statistics.fmean(differences)):.3g} {goal.unit or goal.metric} apart"
     who = f"the first two contenders{apart}"
@@ -135,22 +134,6 @@ def parting(differences: Sequence[float], goal: Goal, study: str) -> Iterator[st
     elif wanted > n:
         way = f"`lstm-bench confirm {study} --seeds {wanted}`"
         yield f"{who}: {n} fresh seeds do not part them, about {wanted} likely would: {way}"
-
-
-def seeds_to_part(differences: Sequence[float]) -> int | None:
-    """The fewest seeds at which the interval of a mean paired difference leaves 0 out; None above `MOST_SEEDS`.
-
-    The 95 % interval of the mean d of n paired differences with standard deviation s is d +- t(n - 1) s / sqrt(n)
-    (Student 1908), so 0 is outside where t(n - 1) s / sqrt(n) < |d|. The left side falls with n: an answer no larger
-    than the sample says that 0 is outside by now. Of d and s we have but estimates from the few differences at hand,
-    and half the samples of that size would show a smaller d: an order of size, not a promise.
-
-    Args:
-        differences: at least two.
-    """
-    apart, spread = abs(statistics.fmean(differences)), statistics.stdev(differences)
-    sizes = range(2, MOST_SEEDS + 1)
-    return next((n for n in sizes if float(stdtrit(n - 1, 0.975)) * spread / math.sqrt(n) < apart), None)
 
 
 def rosy(winner: Mapping[str, Any], goal: Goal) -> Iterator[str]:

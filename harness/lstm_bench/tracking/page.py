@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from importlib import import_module
 from pathlib import Path
 
 from lstm_bench.analysis.answer import Board
@@ -55,10 +56,17 @@ def experiment_note(store: Store) -> str:
     return note
 
 
+def ready_to_publish(view: StudyView) -> None:
+    """Import what `publish` needs, which takes seconds the first time: at a study's end somebody waits for it."""
+    for name in ("lstm_bench.report.figures", "lstm_bench.tuning.importance"):
+        import_module(name)
+    if view.asked.get("confirm_seeds"):
+        import_module("lstm_bench.tracking.pyfunc")
+
+
 def publish(store: Store, run: str, view: StudyView) -> None:
     """Keep beside a study's run its files, its drawings and, where it is confirmed, its model."""
     from lstm_bench.report.figures import png, study_figures
-    from lstm_bench.tracking.pyfunc import log_model
     from lstm_bench.tuning.importance import importances
 
     for name in KEPT:
@@ -72,6 +80,8 @@ def publish(store: Store, run: str, view: StudyView) -> None:
             store.keep(run, path, "figures")
     best = best_confirmed(view)
     if best:
+        from lstm_bench.tracking.pyfunc import log_model
+
         log_model(store.client, store.experiment, run, best.path, view.files.name)
 
 

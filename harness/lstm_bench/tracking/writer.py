@@ -18,6 +18,7 @@ from pathlib import Path
 from lstm_bench.errors import BenchError
 from lstm_bench.record.files import Results
 from lstm_bench.tracking.failure import PATIENCE, is_lasting, why
+from lstm_bench.tracking.page import ready_to_publish
 from lstm_bench.tracking.sender import Sender
 from lstm_bench.tracking.store import Store
 from lstm_bench.tracking.view import StudyView
@@ -71,6 +72,8 @@ class Errand:
         if self._view:
             self._view.look()
             self._sender.study(self._view, ended)
+            if not ended:
+                ready_to_publish(self._view)
         else:
             self._sender.single(self._run, over=ended is not None)
 

@@ -11,7 +11,7 @@ from lstm_bench.analysis.answer import goal_asked
 from lstm_bench.record.study import Trial
 from lstm_bench.spec import RunSpec
 from lstm_bench.suites import study_table
-from lstm_bench.tuning.space import Space
+from lstm_bench.tuning.ranges import distribution_of, parted
 
 FEWEST = 8  # complete trials
 
@@ -33,16 +33,14 @@ def importances(asked: Mapping[str, Any], trials: Sequence[Trial]) -> dict[str, 
 
     Returns:
         Shares by path that sum to 1, the largest first.
-
-    Raises:
-        UsageError: the study's task or cell is not installed here.
     """
     complete = [trial for trial in trials if trial.objective is not None]
     searched = {path for trial in complete for path in trial.settings}
     if len(complete) < FEWEST or len(searched) < 2 or len({trial.objective for trial in complete}) == 1:
         return {}
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    distributions = _space(asked).distributions
+    base = RunSpec.from_dict(study_table(asked).run)
+    distributions = {path: distribution_of(path, parted(path, of)[0], base) for path, of in asked["search"].items()}
     study = optuna.create_study(direction="maximize" if goal_asked(asked).search_maximizes else "minimize")
     study.add_trials(
         create_trial(
@@ -54,9 +52,3 @@ def importances(asked: Mapping[str, Any], trials: Sequence[Trial]) -> dict[str, 
     )
     shares = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
     return {path: float(share) for path, share in sorted(shares.items(), key=lambda pair: (-pair[1], pair[0]))}
-
-
-def _space(asked: Mapping[str, Any]) -> Space:
-    """What was searched. On a device that every machine has: the study's own may be missing where it is looked at."""
-    base = RunSpec.from_dict(study_table(asked).run)
-    return Space.of(asked["search"], base.with_values({"device": "cpu"}))

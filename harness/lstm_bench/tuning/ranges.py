@@ -8,7 +8,24 @@ from optuna import Trial
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from lstm_bench.errors import UsageError
-from lstm_bench.spec import RunSpec, Value
+from lstm_bench.spec import RunSpec, Value, flattened
+
+
+def parted(path: str, given: Any) -> tuple[Any, Mapping[str, Any]]:
+    """What is to be searched of a path, and its condition.
+
+    Raises:
+        UsageError: `when` is no condition.
+    """
+    if not isinstance(given, Mapping):
+        return given, {}
+    asked = {key: value for key, value in given.items() if key != "when"}
+    when = given.get("when", {})
+    if not isinstance(when, Mapping) or ("when" in given and not when):
+        raise UsageError(
+            f'search space of {path}: when = {when!r}, expected a table such as {{ "train.optimizer" = "sgd" }}'
+        )
+    return (asked["choices"] if asked.keys() == {"choices"} else asked), flattened(when)
 
 
 def distribution_of(path: str, given: Any, base: RunSpec) -> BaseDistribution:

@@ -19,8 +19,8 @@ from optuna.distributions import (
 
 from lstm_bench.errors import UsageError, unknown
 from lstm_bench.execute import resolve
-from lstm_bench.spec import RunSpec, Value, flattened, known_paths
-from lstm_bench.tuning.ranges import contains, count_of, distribution_of, extremes, suggested, values_of, worded
+from lstm_bench.spec import RunSpec, Value, known_paths
+from lstm_bench.tuning.ranges import contains, count_of, distribution_of, extremes, parted, suggested, values_of, worded
 
 # What is searched where neither suite nor file says otherwise.
 DEFAULT: Mapping[str, Any] = {
@@ -63,7 +63,7 @@ class Space:
             if path not in base.flat() or path in NEVER_SEARCHED:
                 allowed = [known for known in known_paths(base.options, base.cell) if known not in NEVER_SEARCHED]
                 raise unknown("key in the search space:", path, allowed)
-        parts = {path: _parted(path, asked) for path, asked in given.items()}
+        parts = {path: parted(path, asked) for path, asked in given.items()}
         whens = {path: when for path, (_, when) in parts.items() if when}
         found = {path: distribution_of(path, asked, base) for path, (asked, _) in parts.items()}
         conditions = {path: _condition(path, when, found, whens, base) for path, when in whens.items()}
@@ -144,19 +144,6 @@ class Space:
         if (cells := self.cells() or 0) > MOST_CELLS:
             raise UsageError(f"sampler 'grid': {cells:,} cells, expected at most {MOST_CELLS:,}: choose larger steps")
         return {path: values_of(distribution) for path, distribution in self.distributions.items()}
-
-
-def _parted(path: str, given: Any) -> tuple[Any, Mapping[str, Any]]:
-    """What is to be searched, and its condition."""
-    if not isinstance(given, Mapping):
-        return given, {}
-    asked = {key: value for key, value in given.items() if key != "when"}
-    when = given.get("when", {})
-    if not isinstance(when, Mapping) or ("when" in given and not when):
-        raise UsageError(
-            f'search space of {path}: when = {when!r}, expected a table such as {{ "train.optimizer" = "sgd" }}'
-        )
-    return (asked["choices"] if asked.keys() == {"choices"} else asked), flattened(when)
 
 
 def _condition(

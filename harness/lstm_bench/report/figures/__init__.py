@@ -34,9 +34,10 @@ def study_figures(
     asked, lines = files.asked, files.lines
     goal, search = goal_asked(asked), asked.get("search", {})
     complete = [trial for trial in trials_of(lines) if trial.objective is not None]
+    board = files.board or make_board(results, files, goal, lines)
     by: By = "sequences" if "train.batch_size" in search else "steps"  # steps of unlike batches are not alike
     drawn = {
-        "learning_curves": learning_curves(results, lines, make_board(results, files, goal, lines), by=by),
+        "learning_curves": learning_curves(results, lines, board, by=by),
         "importances": importance_bars(files.name, importances or {}),
         "parallel_coordinates": parallel_coordinates(files.name, complete, search, goal),
         "front": trade_off(files.name, results, complete, asked.get("objectives", []), goal),
