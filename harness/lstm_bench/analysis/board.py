@@ -15,6 +15,7 @@ from lstm_bench.record.study import RunLine, StudyFiles, Trial, confirming, tria
 from lstm_bench.result import RunResult
 
 ASKED = ("trials", "minutes", "seeds", "confirm_seeds", "confirm_top", "confirm")  # what a board repeats
+FIGURES = ("target/", "speed/", "memory/", "cost/", "progress/", "model/")  # of each confirming run
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +77,14 @@ def make_board(results: Results, files: StudyFiles, goal: Goal, lines: Sequence[
     trials = [trial for trial in trials_of(lines) if trial.done]
     contenders = contenders_of(results, lines, top_trials(trials, goal, asked.get("confirm_top", 1)))
     first = ranked(contenders, asked["confirm_seeds"], goal)[:2]
+    searched = asked.get("search", {})  # an option that is searched is a setting, no part of what the task is
     longer = bool(asked.get("confirm"))  # then search and confirmation are no longer the same run
     board: Board = {
         "study": files.name,
         "task": asked["task"],
         "goal": asdict(goal),
+        "options": {key: value for key, value in asked.get("options", {}).items() if f"options.{key}" not in searched},
+        "facts": asked.get("facts", {}),
         "asked": {key: asked[key] for key in ASKED if key in asked},
         "statuses": dict(Counter(trial.status.value for trial in trials if trial.status)),
         "reused": sum(line.reused for line in lines),
@@ -160,6 +164,11 @@ def _confirmed(winner: Contender, results: Results, goal: Goal) -> Board:
             if name.startswith("memory/")
         },
         "parameters": found[0].metrics["model/parameters"],
+        "figures": {
+            name: [result.metrics.get(name) for result in found]
+            for name in dict.fromkeys(name for result in found for name in result.metrics)
+            if name.startswith(FIGURES)
+        },
         "machine": results.run(lines[0].run).machine,
     }
 

@@ -1,0 +1,90 @@
+"""Times to a target, where some runs ended before they reached it: censored, not dropped."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+RESAMPLES = 9_999  # permutations that are drawn where all of them are more
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """How long a run took to its target.
+
+    Attributes:
+        value: until the target, or where it was missed until the run's end.
+        hit: whether the target was reached.
+    """
+
+    value: float
+    hit: bool
+
+
+def sooner(one: Time, other: Time) -> float:
+    """What the first gets for a comparison: 1, 0, or a half where nobody can say which would have been sooner.
+
+    A missed target lies somewhere beyond the run's end.
+    """
+    if one.hit and other.hit and one.value == other.value:
+        return 0.5
+    if one.hit and one.value <= other.value:
+        return 1.0
+    return 0.0 if other.hit and other.value <= one.value else 0.5
+
+
+def median_time(times: Sequence[Time]) -> float | None:
+    """The median by Kaplan and Meier (1958, JASA 53); None where too few reached the target to say.
+
+    Raises:
+        ValueError: no times.
+    """
+    if not times:
+        raise ValueError("a median needs at least one time")
+    survival = stats.ecdf(_sample(times)).sf
+    below = survival.quantiles[survival.probabilities <= 0.5 + 1e-12]
+    return float(below[0]) if len(below) and any(one.hit for one in times) else None
+
+
+def log_rank_p(first: Sequence[Time], second: Sequence[Time]) -> float:
+    """The two-sided p-value of the log-rank test (Mantel 1966): does either reach its target sooner?
+
+    By permutations rather than by the normal approximation, which is too sure of few runs: all of them where they are
+    few, else 9,999 drawn with a fixed seed. Three runs against three can never be below 0.1, four against four 0.029.
+
+    Raises:
+        ValueError: an empty sample.
+    """
+    if not first or not second:
+        raise ValueError("the log-rank test needs a time in each sample")
+    scores = log_rank_scores([*first, *second])
+    found = stats.permutation_test(
+        (scores[: len(first)], scores[len(first) :]),
+        lambda one, _, axis: one.sum(axis=axis),
+        vectorized=True,
+        n_resamples=RESAMPLES,
+        rng=np.random.default_rng(0),
+    )
+    return float(found.pvalue)
+
+
+def log_rank_scores(times: Sequence[Time]) -> NDArray[np.float64]:
+    """Each time's part in the log-rank statistic: hit or not, minus the hazard that it has come through.
+
+    Their sum over a sample is its observed minus its expected number of hits (Peto and Peto 1972, JRSS A 135): with
+    the pooled cumulative hazard of Nelson and Aalen, the sum of hits / runs still going over the times up to its own.
+    """
+    values = np.array([one.value for one in times])
+    hits = np.array([one.hit for one in times])
+    at = np.unique(values[hits])
+    hazard = np.array([hits[values == t].sum() / (values >= t).sum() for t in at])
+    come_through = np.array([hazard[at <= value].sum() for value in values])
+    return np.asarray(hits - come_through, dtype=np.float64)
+
+
+def _sample(times: Sequence[Time]) -> stats.CensoredData:
+    return stats.CensoredData(
+        uncensored=[one.value for one in times if one.hit], right=[one.value for one in times if not one.hit]
+    )
