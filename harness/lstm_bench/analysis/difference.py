@@ -52,6 +52,8 @@ class Difference:
         t test with a region of practical equivalence (Benavoli, Corani, Demsar and Zaffalon 2017, JMLR 18(77); of
         unequal variances by Welch's freedom, which approximates Behrens and Fisher's).
         """
+        if self.error == 0:
+            return float(abs(self.mean) <= margin)
         return self._below(margin - self.mean) - self._below(-margin - self.mean)
 
     def tost(self, margin: float) -> float:

@@ -29,7 +29,7 @@ class Finding:
             fewer than two values, or where times are censored.
         confidence: of `difference` and `wins`.
         p_value: two-sided, of no difference.
-        wins: P(a run of the first is better than one of the second).
+        wins: P(a run of the first is better than one of the second); None of sizes.
         p_equivalent: that the true difference lies within the margin.
         margin: of equivalence, in words.
         word: of the first.
@@ -84,13 +84,14 @@ def _of_values(
     )
     if judged is None or against is None:
         return blank
-    known = replace(blank, wins=(paired_wins if by_seed else wins)(one, other, points, confidence))
+    won = (paired_wins if by_seed else wins)(one, other, points, confidence) if measure.kind != "size" else None
     if min(len(one), len(other)) < 2 and measure.kind != "size":
-        return replace(known, test="none: one seed says nothing of the spread", seeds=3)
+        return replace(blank, wins=won, test="none: one seed says nothing of the spread", seeds=3)
     width, apart = margin.on(measure, against.mean), _apart(one, other, measure, by_seed=by_seed)
     word = _word(apart, width, confidence, measure)
     return replace(
-        known,
+        blank,
+        wins=won,
         difference=_unscaled(apart.interval(confidence), measure),
         p_value=apart.p_value,
         p_equivalent=apart.p_equivalent(width),
