@@ -4,7 +4,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from lstm_bench import plugins
-from lstm_bench.speed import PLAIN, SIZES, all_measured, paths
+from lstm_bench.speed import PLAIN, all_measured, paths
 
 CELLS = sorted(plugins.installed(plugins.CELLS))
 
@@ -15,10 +15,7 @@ CELLS = sorted(plugins.installed(plugins.CELLS))
 def test_a_training_step_beside_the_framework(benchmark: BenchmarkFixture, cells: list[str], layers: int) -> None:
     """One thread, 32 sequences of 100 steps, two features; forward, backward, Adam; in turns with `nn.LSTM`."""
     rows = benchmark.pedantic(lambda: list(all_measured(cells, layers=layers)), rounds=1)
-    sizes, stacked = ", ".join(map(str, SIZES)), "" if layers == 1 else f", {layers} layers"
-    benchmark.extra_info["says"] = {
-        f"a step of `{row.cell}`{stacked}, by {row.path}, hidden {sizes}: ms (times `nn.LSTM`)": ", ".join(
-            map(str, row.speeds.values())
-        )
-        for row in rows
+    stacked = "" if layers == 1 else f", {layers} layers"
+    benchmark.extra_info["says"] = {  # in the order of `SIZES`
+        f"`{row.cell}`{stacked}, by {row.path}": ", ".join(map(str, row.speeds.values())) for row in rows
     }
