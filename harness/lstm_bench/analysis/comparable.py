@@ -23,8 +23,8 @@ def _reasons(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[st
         yield f"{first['study']} is of task {first['task']}, {second['study']} of {second['task']}"
     options = [board.get("options") for board in (first, second)]
     if None not in options:
-        yield from _apart("options.", *options)
-    yield from _apart("goal ", *({key: board["goal"].get(key) for key in GOAL} for board in (first, second)))
+        yield from apart("options.", *options)
+    yield from apart("goal ", *({key: board["goal"].get(key) for key in GOAL} for board in (first, second)))
     data = [board.get("facts", {}).get("data") for board in (first, second)]
     if None not in data and data[0] != data[1]:
         yield f"their data differ: digest or generator {data[0]}, not {data[1]}"
@@ -33,14 +33,14 @@ def _reasons(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[st
 def unlike_machines(first: Mapping[str, Any], second: Mapping[str, Any]) -> str | None:
     """How the machines differ that two confirmed studies ran on; None where their timings can be compared."""
     places = [_place(board["confirmed"]["machine"]) for board in (first, second)]
-    return next(_apart("", *places), None)
+    return next(apart("", *places), None)
 
 
 def _place(machine: Mapping[str, Any]) -> dict[str, Any]:
     return {**{key: machine.get(key) for key in PLACE}, "torch": machine.get("versions", {}).get("torch")}
 
 
-def _apart(what: str, one: Any, other: Any) -> Iterator[str]:
+def apart(what: str, one: Any, other: Any) -> Iterator[str]:
     """The first of some facts that differ, both told."""
     for key in dict.fromkeys([*one, *other]):
         if one.get(key) != other.get(key):

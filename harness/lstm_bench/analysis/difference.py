@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from scipy.special import stdtr, stdtrit
@@ -63,6 +63,18 @@ class Difference:
         lies within +-margin.
         """
         return max(self._below(-margin - self.mean), 1 - self._below(margin - self.mean))
+
+    def p_at_most(self, bound: float) -> float:
+        """One-sided, of a true difference of at most `bound`; of no error, whether it is."""
+        return self._below(bound - self.mean) if self.error else float(self.mean <= bound)
+
+    def p_above(self, bound: float) -> float:
+        """One-sided, of a true difference above `bound`; of no error, whether it is."""
+        return self._below(self.mean - bound) if self.error else float(self.mean > bound)
+
+    def __neg__(self) -> "Difference":
+        """Second minus first."""
+        return replace(self, mean=-self.mean)
 
     def _below(self, x: float) -> float:
         """P(t(freedom) * error <= x); of no error, whether x is above 0, and a half at 0."""
@@ -127,13 +139,35 @@ def seeds_to_decide(found: Difference, margin: float = 0.0, confidence: float = 
     Returns:
         None above `MOST_SEEDS`.
     """
-    return next((n for n, decided in _by_size(found, margin, confidence) if decided), None)
+    apart = abs(found.mean)
+    for n, freedom, error in _by_size(found):
+        parted, within = (float(stdtrit(freedom, level)) * error for level in ((1 + confidence) / 2, confidence))
+        if parted < apart or within < margin - apart:
+            return n
+    return None
 
 
-def _by_size(found: Difference, margin: float, confidence: float) -> Iterator[tuple[int, bool]]:
-    spread, apart, samples = found.error * math.sqrt(found.n), abs(found.mean), 1 if found.test == "paired t" else 2
+def seeds_to_judge(loss: Difference, margin: float, alarm: float, passing: float) -> int | None:
+    """Likewise, until a loss of more than the margin is told from none, or excluded.
+
+    Args:
+        loss: more is worse; from at least two seeds of each.
+        margin: up to which a loss does not matter.
+        alarm: level of the one-sided test that there is none.
+        passing: level of the one-sided test that it is beyond the margin.
+
+    Returns:
+        More than there are; None above `MOST_SEEDS`.
+    """
+    for n, freedom, error in _by_size(loss):
+        told, excluded = (float(stdtrit(freedom, 1 - level)) * error for level in (alarm, passing))
+        if n > loss.n and (told < loss.mean > margin or excluded < margin - loss.mean):
+            return n
+    return None
+
+
+def _by_size(found: Difference) -> Iterator[tuple[int, int, float]]:
+    """Sizes of samples, with the freedom and the error that the difference would have."""
+    spread, samples = found.error * math.sqrt(found.n), 1 if found.test == "paired t" else 2
     for n in range(2, MOST_SEEDS + 1):
-        freedom = n - 1 if n < FEWEST_FOR_WELCH else samples * (n - 1)
-        error = spread / math.sqrt(n)
-        parted = float(stdtrit(freedom, (1 + confidence) / 2)) * error < apart
-        yield n, parted or float(stdtrit(freedom, confidence)) * error < margin - apart
+        yield n, n - 1 if n < FEWEST_FOR_WELCH else samples * (n - 1), spread / math.sqrt(n)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from lstm_bench.analysis.censored import Time, log_rank_p, median_time, sooner
 from lstm_bench.analysis.difference import Difference, paired, seeds_to_decide, unpaired
 from lstm_bench.analysis.interval import Interval, mean_interval
+from lstm_bench.analysis.loss import Loss, loss_of_times, loss_of_values
 from lstm_bench.analysis.margins import Margin
 from lstm_bench.analysis.measures import Measure, as_scaled, times_of, values_of
 from lstm_bench.analysis.wins import Wins, higher, lower, paired_wins, wins
@@ -36,6 +37,7 @@ class Finding:
         test: which one, and why, in a few words.
         seeds: how many of each would likely decide it; None where it is decided, or where no number would.
         missed: how many runs of each missed the target.
+        loss: whether the first is worse, asked one-sided; None where nothing can be said.
     """
 
     measure: Measure
@@ -51,6 +53,7 @@ class Finding:
     word: Word = "undecided"
     seeds: int | None = None
     missed: tuple[int, int] = (0, 0)
+    loss: Loss | None = None
 
 
 def finding(
@@ -66,15 +69,14 @@ def finding(
         confidence: of the intervals of what sets them apart: the more comparisons are made together, the higher.
     """
     if measure.kind == "target":
-        times = times_of(first, measure), times_of(second, measure)
-        if not all(one.hit for side in times for one in side.values()):
-            return _of_times(*times, measure, margin, confidence)
-    return _of_values(values_of(first, measure), values_of(second, measure), measure, margin, confidence)
+        return _of_times(times_of(first, measure), times_of(second, measure), measure, margin, confidence)
+    return finding_of_values(values_of(first, measure), values_of(second, measure), measure, margin, confidence)
 
 
-def _of_values(
-    first: Mapping[int, float], second: Mapping[int, float], measure: Measure, margin: Margin, confidence: float
+def finding_of_values(
+    first: Mapping[int, float], second: Mapping[int, float], measure: Measure, margin: Margin, confidence: float = 0.95
 ) -> Finding:
+    """Likewise, from a value of each by seed, or by any number where `measure.paired` is not."""
     seeds = sorted(first.keys() & second.keys()) if measure.paired else []
     by_seed, points = len(seeds) > 1, higher if measure.maximize else lower
     one, other = ([side[s] for s in seeds] if by_seed else list(side.values()) for side in (first, second))
@@ -92,10 +94,11 @@ def _of_values(
     return replace(
         blank,
         wins=won,
-        difference=_unscaled(apart.interval(confidence), measure),
+        difference=unscaled(apart.interval(confidence), measure),
         p_value=apart.p_value,
         p_equivalent=apart.p_equivalent(width),
         word=word,
+        loss=loss_of_values(apart, width, measure),
         test=_test(apart, measure, by_seed=by_seed),
         seeds=seeds_to_decide(apart, width, confidence) if word == "undecided" else None,
     )
@@ -130,10 +133,11 @@ def _test(apart: Difference, measure: Measure, *, by_seed: bool) -> str:
 
 
 def _mean(values: Sequence[float], measure: Measure) -> Interval | None:
-    return _unscaled(mean_interval([as_scaled(value, measure) for value in values]), measure) if values else None
+    return unscaled(mean_interval([as_scaled(value, measure) for value in values]), measure) if values else None
 
 
-def _unscaled(interval: Interval, measure: Measure) -> Interval:
+def unscaled(interval: Interval, measure: Measure) -> Interval:
+    """An interval on the measure's scale as values, or as ratios of them."""
     if measure.scale == "linear":
         return interval
     low, high = (None if end is None else math.exp(end) for end in (interval.low, interval.high))
@@ -141,6 +145,19 @@ def _unscaled(interval: Interval, measure: Measure) -> Interval:
 
 
 def _of_times(
+    first: Mapping[int, Time], second: Mapping[int, Time], measure: Measure, margin: Margin, confidence: float
+) -> Finding:
+    """Where all reached the target by their values, but for what is asked one-sided; else by ranks."""
+    one, other = list(first.values()), list(second.values())
+    if all(time.hit for time in [*one, *other]):
+        values = [{seed: time.value for seed, time in side.items()} for side in (first, second)]
+        found = finding_of_values(values[0], values[1], measure, margin, confidence)
+        by = found.loss.by if found.loss else None
+        return replace(found, loss=loss_of_times(one, other, measure, margin, by))
+    return _of_censored(first, second, measure, margin, confidence)
+
+
+def _of_censored(
     first: Mapping[int, Time], second: Mapping[int, Time], measure: Measure, margin: Margin, confidence: float
 ) -> Finding:
     """Where some missed the target: by ranks, which need no value of theirs."""
@@ -162,6 +179,7 @@ def _of_times(
         word="undecided" if not decided else "better" if won.share > 0.5 else "worse",
         seeds=FEWEST_TO_RANK if few and not decided else None,
         missed=(sum(not time.hit for time in one), sum(not time.hit for time in other)),
+        loss=loss_of_times(one, other, measure, margin, None),
     )
 
 

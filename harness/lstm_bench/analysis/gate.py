@@ -1,0 +1,163 @@
+"""Has anything got worse since a baseline? What a pipeline is stopped by."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from lstm_bench.analysis.answer import Board
+from lstm_bench.analysis.baseline import is_old
+from lstm_bench.analysis.benchmarks import File, benchmark_findings, unlike
+from lstm_bench.analysis.difference import seeds_to_judge
+from lstm_bench.analysis.interval import Interval
+from lstm_bench.analysis.margins import Margin
+from lstm_bench.analysis.measures import Kind
+from lstm_bench.analysis.verdict import Finding, unscaled
+from lstm_bench.analysis.versus import versus
+from lstm_bench.errors import UsageError
+
+ALARM = 0.05  # that a gate says `fell` of anything where nothing did
+PASSING = 0.05  # that it lets a loss beyond the margin pass
+
+OLD = "score, time to target and weights alone"
+ONE_PROCESS = (
+    "one process a side: its rounds, in batches, say nothing of how processes differ; several files do: "
+    "--baseline a1.json --baseline a2.json b1.json b2.json"
+)
+
+Word = Literal["fell", "passed", "undecided"]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One comparison that a gate makes.
+
+    Attributes:
+        what: the study or the benchmark.
+        finding: the present against the baseline.
+        level: of the one-sided test that it is no worse.
+        word: `fell`: worse by more than the margin, and surely worse; `passed`: a loss beyond the margin is excluded.
+    """
+
+    what: str
+    finding: Finding
+    level: float
+
+    @property
+    def word(self) -> Word:
+        """What it says. A p of a half is where the estimate itself is: above, it lies beyond the margin."""
+        loss = self.finding.loss
+        if loss and loss.p_none <= self.level and loss.p_beyond > 0.5:
+            return "fell"
+        return "passed" if loss and loss.p_beyond <= PASSING else "undecided"
+
+    @property
+    def change(self) -> Interval | None:
+        """The present minus the baseline, or over it where that scale is `log`; where it fell, all on one side."""
+        loss, measure = self.finding.loss, self.finding.measure
+        if loss is None or loss.by is None:
+            return None
+        return unscaled((-loss.by if measure.maximize else loss.by).interval(1 - 2 * self.level), measure)
+
+    @property
+    def seeds(self) -> int | None:
+        """How many of each would likely decide it; None where no number would, or nothing can be said."""
+        loss = self.finding.loss
+        if loss is None or loss.by is None:
+            return self.finding.seeds
+        return seeds_to_judge(loss.by, loss.width, self.level, PASSING)
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """All that one gate looked at.
+
+    Attributes:
+        looks: a comparison each.
+        missing: what the baseline has and the present has not.
+        notes: what was left out, and why.
+    """
+
+    looks: Sequence[Look]
+    missing: Sequence[str] = ()
+    notes: Sequence[str] = ()
+
+    def having(self, word: Word) -> list[Look]:
+        """The looks that say so."""
+        return [look for look in self.looks if look.word == word]
+
+    @property
+    def word(self) -> Word:
+        """Of all together."""
+        if self.having("fell"):
+            return "fell"
+        return "undecided" if self.missing or self.having("undecided") else "passed"
+
+
+def gate_of(found: Iterable[tuple[str, Finding]], missing: Sequence[str] = (), notes: Sequence[str] = ()) -> Gate:
+    """Look at each finding so that all together give a false alarm in at most 5 of 100 comparisons of equals.
+
+    That something fell is said at a level of 0.05 / m each (Bonferroni; Dunn 1961, JASA 56), m being all measures of
+    all tasks: it holds however measures hang together. Holm's steps (1979) would stop hardly a gate more, since the
+    first of them is the same, and would leave each without its interval. Sizes are counted, not sampled, and have
+    no part in m. That all passed is said where each of the tests at the margin rejects: an intersection of hypotheses,
+    which needs no correction (Berger 1982, Technometrics 24).
+
+    Args:
+        found: the present against the baseline, each by its name.
+        missing: what the baseline has beside these.
+        notes: for who reads it.
+    """
+    looks = list(found)
+    tests = sum(one.loss is not None and one.measure.kind != "size" for _, one in looks)
+    return Gate([Look(what, one, ALARM / max(1, tests)) for what, one in looks], missing, notes)
+
+
+def gate_of_studies(
+    pairs: Sequence[tuple[Board, Board]],
+    missing: Sequence[str],
+    margins: Mapping[Kind, Margin],
+    *,
+    across_machines: bool = False,
+) -> Gate:
+    """Hold studies against a baseline's.
+
+    Args:
+        pairs: a present board and the baseline's.
+        missing: studies of the baseline alone.
+        margins: by kind of measure.
+        across_machines: whether clocks of unlike machines are compared too.
+
+    Raises:
+        UsageError: a pair cannot be compared.
+    """
+    judged = versus(pairs, margins, across_machines=across_machines)
+    refused = [one.refused for one in judged if one.refused]
+    if refused:
+        raise UsageError(f"no gate without like against like: {'; '.join(refused)}")
+    notes = [f"{before['study']}: its baseline is of before boards kept each run's figures: {OLD}"
+             for _, before in pairs if is_old(before)]  # fmt: skip
+    unlike = dict.fromkeys(one.unlike for one in judged if one.unlike)
+    if unlike and not across_machines:
+        notes.append(f"clocks left out, by another machine ({'; '.join(unlike)}): --across-machines takes them in")
+    return gate_of(((one.task, found) for one in judged for found in one.findings), missing, notes)
+
+
+def gate_of_benchmarks(
+    present: Sequence[File], before: Sequence[File], margin: Margin, *, across_machines: bool = False
+) -> Gate:
+    """Hold what pytest-benchmark wrote against what it wrote before.
+
+    Args:
+        present: files of one machine.
+        before: likewise.
+        margin: of seconds.
+        across_machines: whether the two machines may be unlike.
+
+    Raises:
+        UsageError: they are.
+    """
+    apart = unlike(present[0], before[0])
+    if apart and not across_machines:
+        raise UsageError(f"benchmarks of another machine ({apart}): --across-machines compares them all the same")
+    found, missing = benchmark_findings(present, before, margin)
+    return gate_of(found, missing, [ONE_PROCESS] if min(len(present), len(before)) == 1 else [])
