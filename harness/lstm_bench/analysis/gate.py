@@ -1,70 +1,24 @@
 """Has anything got worse since a baseline? What a pipeline is stopped by."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from lstm_bench.analysis.answer import Board
 from lstm_bench.analysis.baseline import is_old
 from lstm_bench.analysis.benchmarks import File, benchmark_findings, unlike
-from lstm_bench.analysis.difference import seeds_to_judge
-from lstm_bench.analysis.interval import Interval
+from lstm_bench.analysis.looks import Look, Together, Word, groups_of
 from lstm_bench.analysis.margins import Margin
 from lstm_bench.analysis.measures import Kind
-from lstm_bench.analysis.verdict import Finding, unscaled
+from lstm_bench.analysis.verdict import Finding
 from lstm_bench.analysis.versus import versus
 from lstm_bench.errors import UsageError
 
 ALARM = 0.05  # that a gate says `fell` of anything where nothing did
-PASSING = 0.05  # that it lets a loss beyond the margin pass
-
 OLD = "score, time to target and weights alone"
 ONE_PROCESS = (
     "one process a side: its rounds, in batches, say nothing of how processes differ; several files do: "
     "--baseline a1.json --baseline a2.json b1.json b2.json"
 )
-
-Word = Literal["fell", "passed", "undecided"]
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """One comparison that a gate makes.
-
-    Attributes:
-        what: the study or the benchmark.
-        finding: the present against the baseline.
-        level: of the one-sided test that it is no worse.
-        word: `fell`: worse by more than the margin, and surely worse; `passed`: a loss beyond the margin is excluded.
-    """
-
-    what: str
-    finding: Finding
-    level: float
-
-    @property
-    def word(self) -> Word:
-        """What it says. A p of a half is where the estimate itself is: above, it lies beyond the margin."""
-        loss = self.finding.loss
-        if loss and loss.p_none <= self.level and loss.p_beyond > 0.5:
-            return "fell"
-        return "passed" if loss and loss.p_beyond <= PASSING else "undecided"
-
-    @property
-    def change(self) -> Interval | None:
-        """The present minus the baseline, or over it where that scale is `log`; where it fell, all on one side."""
-        loss, measure = self.finding.loss, self.finding.measure
-        if loss is None or loss.by is None:
-            return None
-        return unscaled((-loss.by if measure.maximize else loss.by).interval(1 - 2 * self.level), measure)
-
-    @property
-    def seeds(self) -> int | None:
-        """How many of each would likely decide it; None where no number would, or nothing can be said."""
-        loss = self.finding.loss
-        if loss is None or loss.by is None:
-            return self.finding.seeds
-        return seeds_to_judge(loss.by, loss.width, self.level, PASSING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +27,15 @@ class Gate:
 
     Attributes:
         looks: a comparison each.
+        together: a measure over all tasks each.
         missing: what the baseline has and the present has not.
         notes: what was left out, and why.
     """
 
     looks: Sequence[Look]
-    missing: Sequence[str] = ()
-    notes: Sequence[str] = ()
+    together: Sequence[Together]
+    missing: Sequence[str]
+    notes: Sequence[str]
 
     def having(self, word: Word) -> list[Look]:
         """The looks that say so."""
@@ -88,28 +44,37 @@ class Gate:
     @property
     def word(self) -> Word:
         """Of all together."""
-        if self.having("fell"):
+        if self.having("fell") or any(one.fell for one in self.together):
             return "fell"
         return "undecided" if self.missing or self.having("undecided") else "passed"
 
 
-def gate_of(found: Iterable[tuple[str, Finding]], missing: Sequence[str] = (), notes: Sequence[str] = ()) -> Gate:
+def gate_of(
+    found: Sequence[tuple[str, Finding]],
+    missing: Sequence[str] = (),
+    notes: Sequence[str] = (),
+    *,
+    independent: bool = False,
+) -> Gate:
     """Look at each finding so that all together give a false alarm in at most 5 of 100 comparisons of equals.
 
     That something fell is said at a level of 0.05 / m each (Bonferroni; Dunn 1961, JASA 56), m being all measures of
-    all tasks: it holds however measures hang together. Holm's steps (1979) would stop hardly a gate more, since the
-    first of them is the same, and would leave each without its interval. Sizes are counted, not sampled, and have
-    no part in m. That all passed is said where each of the tests at the margin rejects: an intersection of hypotheses,
-    which needs no correction (Berger 1982, Technometrics 24).
+    all tasks, and those of all tasks together: it holds however measures hang together. Holm's steps (1979) would stop
+    hardly a gate more, since the first of them is the same, and would leave each without its interval. Sizes are
+    counted, not sampled, and have no part in m. That all passed is said where each of the tests at the margin rejects:
+    an intersection of hypotheses, which needs no correction (Berger 1982, Technometrics 24).
 
     Args:
         found: the present against the baseline, each by its name.
         missing: what the baseline has beside these.
         notes: for who reads it.
+        independent: whether they are of runs apart, so that a measure's findings can be looked at together, too.
     """
-    looks = list(found)
-    tests = sum(one.loss is not None and one.measure.kind != "size" for _, one in looks)
-    return Gate([Look(what, one, ALARM / max(1, tests)) for what, one in looks], missing, notes)
+    tests = sum(one.loss is not None and one.measure.kind != "size" for _, one in found)
+    groups = groups_of([one for _, one in found]) if independent else []
+    level = ALARM / max(1, tests + len(groups))
+    looks = [Look(what, one, level) for what, one in found]
+    return Gate(looks, [Together([looks[k] for k in group], level) for group in groups], missing, notes)
 
 
 def gate_of_studies(
@@ -139,7 +104,10 @@ def gate_of_studies(
     unlike = dict.fromkeys(one.unlike for one in judged if one.unlike)
     if unlike and not across_machines:
         notes.append(f"clocks left out, by another machine ({'; '.join(unlike)}): --across-machines takes them in")
-    return gate_of(((one.task, found) for one in judged for found in one.findings), missing, notes)
+    tasks = [one.task for one in judged]
+    names = [one.task if tasks.count(one.task) == 1 else one.against for one in judged]
+    found = [(name, finding) for name, one in zip(names, judged, strict=True) for finding in one.findings]
+    return gate_of(found, missing, notes, independent=True)
 
 
 def gate_of_benchmarks(

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from lstm_bench.analysis.gate import ALARM, Gate, Look
+from lstm_bench.analysis.gate import ALARM, Gate
 from lstm_bench.analysis.interval import Interval
+from lstm_bench.analysis.looks import Look, Together
 from lstm_bench.report.table import figure
 
 
@@ -11,6 +12,7 @@ def gate_lines(gate: Gate) -> Iterator[str]:
     """What fell; how much passed; what is undecided, and how many seeds would likely decide it; what was left out."""
     for look in gate.having("fell"):
         yield f"FELL       {_line(look)}"
+    yield from (f"FELL       {_joint_line(one)}" for one in gate.together if one.fell)
     yield f"passed     {len(gate.having('passed'))} of {len(gate.looks)}"
     for look in gate.having("undecided"):
         yield f"undecided  {_line(look)}: {_way(look)}"
@@ -26,21 +28,29 @@ def _line(look: Look) -> str:
     found = look.finding
     missed = f", missed by {found.missed[0]}, was by {found.missed[1]}" if any(found.missed) else ""
     values = f"{_value(found.first)}, was {_value(found.second)}{missed}"
-    return f"{look.what}  {found.measure.label}  {values}{_change(look)}, margin {found.margin}"
+    change = _change(look)
+    return f"{look.what}  {found.measure.label}  {values}{': ' if change else ''}{change}, margin {found.margin}"
+
+
+def _joint_line(one: Together) -> str:
+    label = "test score" if one.looks[0].finding.measure.kind == "score" else one.looks[0].finding.measure.label
+    each = ", ".join(f"{look.what} {_change(look, whole=False)}" for look in one.looks)
+    return f"all {len(one.looks)} together  {label}  {each}, margin {one.looks[0].finding.margin}"
 
 
 def _value(interval: Interval | None) -> str:
     return figure(interval.mean) if interval else "never"
 
 
-def _change(look: Look) -> str:
-    found = look.change
+def _change(look: Look, *, whole: bool = True) -> str:
+    """As `+22 % [+9, +36]`; `whole`: with its interval, which a size has none of."""
+    found, ratio = look.change, look.finding.measure.scale == "log"
     if found is None:
         return ""
-    ratio, ends = look.finding.measure.scale == "log", (found.mean, found.low, found.high)
+    ends = (found.mean, found.low, found.high)
     mean, low, high = (f"{100 * (end - 1) if ratio else end:+.3g}" for end in ends if end is not None)
-    span = f" [{low}, {high}]" if look.finding.measure.kind != "size" else ""
-    return f": {mean}{' %' if ratio else ''}{span}"
+    span = f" [{low}, {high}]" if whole and look.finding.measure.kind != "size" else ""
+    return f"{mean}{' %' if ratio else ''}{span}"
 
 
 def _way(look: Look) -> str:
