@@ -11,6 +11,8 @@ from lstm_bench.analysis.measures import UNTIL
 from lstm_bench.errors import UsageError, unknown
 from lstm_bench.record.files import Results
 
+NEEDS = {"study", "task", "goal", "confirmed"}  # of a board
+
 
 def read_json(path: Path) -> Mapping[str, Any]:
     """A JSON file with a table in it.
@@ -34,7 +36,7 @@ def boards_in(path: Path, found: Mapping[str, Any]) -> list[Board]:
         UsageError: there are none.
     """
     boards = found.get("boards", [found])
-    if not boards or not all(board.keys() >= {"study", "task", "goal", "confirmed"} for board in boards):
+    if not boards or not all(isinstance(board, dict) and board.keys() >= NEEDS for board in boards):
         raise UsageError(
             f"{path}: expected a reference such as results/reference/quick.json, a study's board.json, "
             "or what pytest-benchmark wrote"

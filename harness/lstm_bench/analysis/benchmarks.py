@@ -3,17 +3,30 @@
 import itertools
 import statistics
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from lstm_bench.analysis.comparable import apart
 from lstm_bench.analysis.margins import Margin
 from lstm_bench.analysis.measures import Measure
 from lstm_bench.analysis.verdict import Finding, finding_of_values
+from lstm_bench.errors import UsageError
 
 SECONDS = Measure("seconds", "seconds", "s", "speed", timed=True)
 BATCHES = 10  # of a process's rounds
-PLACE = ("machine", "system", "python_version")
+PLACE = ("machine", "system")
 File = Mapping[str, Any]  # of `--benchmark-json`, or of `--benchmark-save`
+
+
+def benchmarks_in(path: Path, found: File) -> File:
+    """What pytest-benchmark wrote.
+
+    Raises:
+        UsageError: something else did, or there is no benchmark in it.
+    """
+    if not found.get("benchmarks") or "machine_info" not in found:
+        raise UsageError(f"{path}: expected what `pytest --benchmark-json` wrote, with a benchmark in it")
+    return found
 
 
 def seconds_of(files: Sequence[File]) -> dict[str, list[float]]:
@@ -54,9 +67,10 @@ def benchmark_findings(
     return found, [name for name in before if name not in present]
 
 
-def unlike(first: File, second: File) -> str | None:
-    """How the machines differ that two files were written on."""
-    return next(apart("", *(_place(file["machine_info"]) for file in (first, second))), None)
+def unlike(files: Sequence[File]) -> str | None:
+    """How the machines differ that files were written on."""
+    first, *others = (_place(file["machine_info"]) for file in files)
+    return next((told for other in others for told in apart("", first, other)), None)
 
 
 def _place(machine: Mapping[str, Any]) -> dict[str, Any]:

@@ -116,15 +116,15 @@ def gate_of_benchmarks(
     """Hold what pytest-benchmark wrote against what it wrote before.
 
     Args:
-        present: files of one machine.
+        present: files, each of one process.
         before: likewise.
         margin: of seconds.
-        across_machines: whether the two machines may be unlike.
+        across_machines: whether their machines may be unlike.
 
     Raises:
         UsageError: they are.
     """
-    apart = unlike(present[0], before[0])
+    apart = unlike([*present, *before])
     if apart and not across_machines:
         raise UsageError(f"benchmarks of another machine ({apart}): --across-machines compares them all the same")
     found, missing = benchmark_findings(present, before, margin)

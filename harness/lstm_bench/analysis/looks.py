@@ -52,9 +52,9 @@ class Look:
     def seeds(self) -> int | None:
         """How many of each would likely decide it; None where no number would, or nobody can say."""
         loss = self.finding.loss
-        if loss is None or loss.by is None:
+        if loss is None:
             return self.finding.seeds
-        return seeds_to_judge(loss.by, loss.width, self.level, PASSING)
+        return seeds_to_judge(loss.by, loss.width, self.level, PASSING) if loss.by else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,9 @@ class Together:
 
     @property
     def fell(self) -> bool:
-        """Whether the tasks on the whole are worse by more than their margins, and surely worse."""
+        """Whether the tasks on the whole are worse by more than their margins, and surely so, though none is alone."""
+        if any(look.word == "fell" for look in self.looks):
+            return False
         losses = [look.finding.loss for look in self.looks if look.finding.loss]
         none, beyond = ([getattr(loss, name) for loss in losses] for name in ("p_none", "p_beyond"))
         return _fell(_combined(none), _combined(beyond), self.level)

@@ -10,6 +10,8 @@ from lstm_bench.analysis.difference import Difference
 from lstm_bench.analysis.margins import Margin
 from lstm_bench.analysis.measures import Measure
 
+ROUNDING = 1e-9
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loss:
@@ -31,8 +33,8 @@ class Loss:
 def loss_of_values(apart: Difference, width: float, measure: Measure) -> Loss:
     """By t.
 
-    Where all pairs differ by the same, t would be sure at any size: then the sign test's smallest p holds, 1 / 2^n. A
-    size is counted, and is sure.
+    Where all differ by the same but for rounding, t would be sure at any size: then the sign test's smallest p holds,
+    1 / 2^n. A size is counted, and is sure.
 
     Args:
         apart: first minus second, on the measure's scale.
@@ -40,8 +42,8 @@ def loss_of_values(apart: Difference, width: float, measure: Measure) -> Loss:
         measure: of both.
     """
     by = -apart if measure.maximize else apart
-    least = 0.5**by.n if by.error == 0 and measure.kind != "size" else 0.0
-    return Loss(by=by, width=width, p_none=max(by.p_at_most(0), least), p_beyond=by.p_above(width))
+    alike = by.error <= ROUNDING * abs(by.mean) and measure.kind != "size"
+    return Loss(by=by, width=width, p_none=max(by.p_at_most(0), 0.5**by.n if alike else 0), p_beyond=by.p_above(width))
 
 
 def loss_of_times(

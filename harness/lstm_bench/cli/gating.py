@@ -28,21 +28,22 @@ def gate(
 ) -> None:
     """Has anything got worse since a baseline? Exit code 0: no; 1: it has; 3: undecided."""
     from lstm_bench.analysis.baseline import boards_in, paired_with, read_json
+    from lstm_bench.analysis.benchmarks import benchmarks_in
     from lstm_bench.analysis.gate import gate_of_benchmarks, gate_of_studies
     from lstm_bench.analysis.margins import margins
     from lstm_bench.report.gating import gate_lines
 
-    wide, files = margins(margin or []), [(path, read_json(path)) for path in baseline]
-    timed = ["benchmarks" in found for _, found in files]
-    if any(timed):
-        if not all(timed) or not names:
-            raise UsageError("a baseline by pytest-benchmark: expected more of its files, to be held against that")
-        present = [read_json(Path(name)) for name in names]
-        found = gate_of_benchmarks(present, [one for _, one in files], wide["speed"], across_machines=across_machines)
+    widths, before = margins(margin or []), {path: read_json(path) for path in baseline}
+    if any("benchmarks" in found for found in before.values()):
+        now = {Path(name): read_json(Path(name)) for name in names or ()}
+        if not now:
+            raise UsageError(f"{baseline[0]} is pytest-benchmark's: expected another of its files to hold against it")
+        present, past = ([benchmarks_in(path, found) for path, found in side.items()] for side in (now, before))
+        found = gate_of_benchmarks(present, past, widths["speed"], across_machines=across_machines)
     else:
-        before = [board for path, one in files for board in boards_in(path, one)]
-        pairs, missing = paired_with(before, results_of(context), names or ())
-        found = gate_of_studies(pairs, missing, wide, across_machines=across_machines)
+        boards = [board for path, found in before.items() for board in boards_in(path, found)]
+        pairs, missing = paired_with(boards, results_of(context), names or ())
+        found = gate_of_studies(pairs, missing, widths, across_machines=across_machines)
     for line in gate_lines(found):
         print(line)
     raise typer.Exit(EXIT[found.word])

@@ -17,7 +17,7 @@ def gate_lines(gate: Gate) -> Iterator[str]:
     for look in gate.having("undecided"):
         yield f"undecided  {_line(look)}: {_way(look)}"
     for name in gate.missing:
-        yield f"undecided  {name}: the baseline has it, and nothing here is of its name or task"
+        yield f"undecided  {name}: only the baseline has it"
     yield from (f"note       {note}" for note in gate.notes)
     if gate.looks:
         confidence = 100 * (1 - 2 * gate.looks[0].level)
@@ -54,4 +54,6 @@ def _change(look: Look, *, whole: bool = True) -> str:
 
 
 def _way(look: Look) -> str:
-    return f"some {look.seeds} of each would likely decide" if look.seeds else "no number of seeds would likely decide"
+    if look.seeds:
+        return f"some {look.seeds} of each would likely decide"
+    return "no number of seeds would likely decide" if look.change else "how many seeds would decide nobody can say"
