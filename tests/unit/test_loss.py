@@ -65,12 +65,20 @@ def test_times_to_a_target_by_hand() -> None:
     assert wide.p_beyond == 1 / 20
 
 
-def test_who_missed_is_later_and_who_never_reached_it_has_nothing_to_lose() -> None:
-    some, none, all_hit = times(20, 30, missed=2), times(missed=4), times(20, 22, 24, 26)
-    assert loss_of_times(none, all_hit, SEQUENCES, Margin(0.10), None).p_none == 1 / 70
-    assert loss_of_times(some, all_hit, SEQUENCES, Margin(0.10), None).p_none < 0.5
-    for present in (some, none, all_hit):
-        found = loss_of_times(present, none, SEQUENCES, Margin(0.10), None)
+def test_who_missed_is_later() -> None:
+    found = loss_of_times(times(missed=4), times(20, 22, 24, 26), SEQUENCES, Margin(0.10), None)
+    assert (found.p_none, found.p_beyond) == (1 / 70, 1)
+    found = loss_of_times(times(20, 30, missed=2), times(20, 22, 24, 26), SEQUENCES, Margin(0.10), None)
+    assert 1 / 70 < found.p_none < 0.5 < found.p_beyond
+
+
+def test_nothing_is_lost_where_all_is_as_it_was_or_few_had_reached_it() -> None:
+    for present, before in (
+        (times(20, 30, missed=2), times(20, 30, missed=2)),
+        (times(missed=4), times(20, missed=3)),
+        (times(missed=4), times(missed=4)),
+    ):
+        found = loss_of_times(present, before, SEQUENCES, Margin(0.10), None)
         assert (found.p_none, found.p_beyond) == (1, 0)
 
 

@@ -80,18 +80,20 @@ def paired_with(
     tasks = {files.name: files.asked["task"] for files in results.studies()}
     known = {board["study"]: board for board in baseline}
     if names:
-        for name in names:
-            if name not in tasks:
-                raise unknown("study", name, tasks)
-        partners = {name: _partner(name, tasks[name], {one: board["task"] for one, board in known.items()})
-                    for name in names}  # fmt: skip
-        for name, partner in partners.items():
-            if partner is None:
-                raise UsageError(f"{name} is of task {tasks[name]}: the baseline has {', '.join(known)}")
-        return [(_present(results, name), known[partner]) for name, partner in partners.items() if partner], []
-    found = {study: _partner(study, board["task"], tasks) for study, board in known.items()}
-    pairs = [(_present(results, name), known[study]) for study, name in found.items() if name]
-    return pairs, [study for study, name in found.items() if name is None]
+        return [(_present(results, name), known[_meant(name, tasks, known)]) for name in names], []
+    partners = {study: _partner(study, board["task"], tasks) for study, board in known.items()}
+    pairs = [(_present(results, name), known[study]) for study, name in partners.items() if name]
+    return pairs, [study for study, name in partners.items() if not name]
+
+
+def _meant(name: str, tasks: Mapping[str, str], known: Mapping[str, Board]) -> str:
+    """Which study of the baseline is the one of a present name."""
+    if name not in tasks:
+        raise unknown("study", name, tasks)
+    found = _partner(name, tasks[name], {study: board["task"] for study, board in known.items()})
+    if found is None:
+        raise UsageError(f"{name} is of task {tasks[name]}: expected one that the baseline has: {', '.join(known)}")
+    return found
 
 
 def _partner(name: str, task: str, known: Mapping[str, str]) -> str | None:

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from lstm_bench.analysis.censored import Time, log_rank_p
+from lstm_bench.analysis.censored import Time, log_rank_p, median_time
 from lstm_bench.analysis.difference import Difference
 from lstm_bench.analysis.margins import Margin
 from lstm_bench.analysis.measures import Measure
@@ -52,8 +52,8 @@ def loss_of_times(
     """By the log-rank test's permutations, whether some missed the target or none did.
 
     A time to a target is read at evaluations: t would take the equal steps between a few coarse values for a spread of
-    nearly none, and be far too sure. For the margin the second's times are stretched by it. Who never reached the
-    target has nothing to lose.
+    nearly none, and be far too sure. For the margin the second's times are stretched by it. Nothing is lost where every
+    run is as it was, and nothing was there to lose where the second reached the target in fewer than half of its runs.
 
     Args:
         first: times of the one that is judged.
@@ -63,8 +63,8 @@ def loss_of_times(
         by: the difference, where no time is censored.
     """
     width = margin.on(measure, statistics.fmean(time.value for time in second))
-    if not any(time.hit for time in second):
-        return Loss(by=None, width=width, p_none=1.0, p_beyond=0.0)
+    if first == second or median_time(second) is None:
+        return Loss(by=by, width=width, p_none=1.0, p_beyond=0.0)
     stretched = [replace(time, value=time.value * math.exp(width)) for time in second]
     return Loss(
         by=by, width=width, p_none=log_rank_p(first, second, "later"), p_beyond=log_rank_p(first, stretched, "sooner")
