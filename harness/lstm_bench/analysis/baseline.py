@@ -79,11 +79,13 @@ def paired_with(
     """
     tasks = {files.name: files.asked["task"] for files in results.studies()}
     known = {board["study"]: board for board in baseline}
+    partners: list[tuple[str, str | None]]
     if names:
-        return [(_present(results, name), known[_meant(name, tasks, known)]) for name in names], []
-    partners = {study: _partner(study, board["task"], tasks) for study, board in known.items()}
-    pairs = [(_present(results, name), known[study]) for study, name in partners.items() if name]
-    return pairs, [study for study, name in partners.items() if not name]
+        partners = [(_meant(name, tasks, known), name) for name in names]
+    else:
+        partners = [(study, _partner(study, board["task"], tasks)) for study, board in known.items()]
+    pairs = [(_present(results, name), known[study]) for study, name in partners if name]
+    return pairs, [study for study, name in partners if not name]
 
 
 def _meant(name: str, tasks: Mapping[str, str], known: Mapping[str, Board]) -> str:
