@@ -64,14 +64,13 @@ def test_what_was_better_has_fallen(folder: Path, reference, capsys) -> None:
     def better(board: Board) -> None:
         found = board["confirmed"]
         found["scores"] = [score + 0.2 + 0.001 * k for k, score in enumerate(found["scores"])]
-        found["figures"]["speed/sequences_per_second"] = [
-            2 * speed for speed in found["figures"]["speed/sequences_per_second"]
-        ]
+        figures, name = found["figures"], "memory/peak_private_mib"
+        figures[name] = [mib / 2 for mib in figures[name]]
 
     code, said, _ = gate(folder, capsys, "--baseline", reference("toy-one", change=better))
     assert code == 1
     assert "FELL       toy:Toy  test accuracy" in said
-    assert "FELL       toy:Toy  sequences a second" in said
+    assert "FELL       toy:Toy  peak memory, process" in said
 
 
 def test_a_study_that_is_not_there_leaves_the_gate_undecided(folder: Path, reference, capsys) -> None:
