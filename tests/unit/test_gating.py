@@ -6,8 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from made import make_study
+from scipy.signal import lfilter
+from scipy.stats import ttest_ind
 
 from lstm_bench.analysis.baseline import boards_in
 from lstm_bench.analysis.benchmarks import batched
@@ -200,3 +203,16 @@ def test_batches_hold_every_round_in_order(n: int) -> None:
     assert len(found) == (n if n < 20 else 10)
     assert found == pytest.approx([2.0] * len(found))
     assert batched([*[1.0] * 50, *[4.0] * 50]) == pytest.approx([1.0] * 5 + [4.0] * 5)
+
+
+def test_rounds_that_are_like_the_one_before_are_not_taken_for_news() -> None:
+    # An autoregression of 0.6: its mean scatters twice as much as that of as many independent rounds.
+    rng = np.random.default_rng(0)
+    shocks = 0.05 * rng.normal(size=(2, 300, 400))
+    rounds = np.exp(lfilter([1], [1, -0.6], shocks))
+
+    def falls(values: np.ndarray) -> float:
+        return float(np.mean(ttest_ind(*np.log(values), axis=1, equal_var=False, alternative="greater").pvalue <= 0.05))
+
+    assert falls(rounds) > 0.15
+    assert falls(np.apply_along_axis(batched, 2, rounds)) < 0.10

@@ -102,12 +102,14 @@ def gate_of_studies(
     notes = [f"{before['study']}: its baseline is of before boards kept each run's figures: {OLD}"
              for _, before in pairs if is_old(before)]  # fmt: skip
     unlike = dict.fromkeys(one.unlike for one in judged if one.unlike)
-    if unlike and not across_machines:
-        notes.append(f"clocks left out, by another machine ({'; '.join(unlike)}): --across-machines takes them in")
+    if unlike:
+        told = "compared all the same" if across_machines else "left out: --across-machines takes them in"
+        notes.append(f"clocks of unlike machines ({'; '.join(unlike)}) are {told}")
     tasks = [one.task for one in judged]
-    names = [one.task if tasks.count(one.task) == 1 else one.against for one in judged]
+    names = [one.task if tasks.count(one.task) == 1 else one.first for one in judged]
     found = [(name, finding) for name, one in zip(names, judged, strict=True) for finding in one.findings]
-    return gate_of(found, missing, notes, independent=True)
+    own_baselines = len({before["study"] for _, before in pairs}) == len(pairs)
+    return gate_of(found, missing, notes, independent=own_baselines)
 
 
 def gate_of_benchmarks(

@@ -16,7 +16,7 @@ def gate(
     baseline: Annotated[list[Path], typer.Option(help="A committed reference, or pytest-benchmark's. Repeatable.")],
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME ...]", help="Studies, else all of the baseline's; or pytest-benchmark's files."),
+        typer.Argument(metavar="NAME", help="Studies, else all of the baseline's; or pytest-benchmark's files."),
     ] = None,
     margin: Annotated[
         list[str] | None,
