@@ -34,7 +34,7 @@ def _said(ranks: Ranks) -> list[str]:
         lines += [f"Not told apart: {'; '.join(groups)}."] if groups else []
     if ranks.scores:
         seen = f", of {', '.join(ranks.best_seen)} the best seen here" if ranks.best_seen else ""
-        out = f" Without a scale, so left out: {', '.join(ranks.unscaled)}." if ranks.unscaled else ""
+        out = f" Left out, since no floor is known or beaten: {', '.join(ranks.unscaled)}." if ranks.unscaled else ""
         lines.append(
             f"Normalised score: 0 is the weakest floor, 1 the ceiling{seen}; its interquartile mean over the tasks, "
             f"with a 95 % interval over the fresh seeds.{out}"
