@@ -67,10 +67,16 @@ def test_a_study_comes_before_a_suite_of_its_name(kept: Results) -> None:
         ("{}/torn.json", ["torn.json cannot be read: Expecting"]),
         ("{}/list.json", ["list.json holds no boards", "make reference"]),
         ("{}/none.toml", ["none.toml cannot be read"]),
+        ("{}/torn", ["torn/studies/x/study.toml is not TOML"]),
+        ("{}/torn/studies/y", ["studies/y/study.toml: no task in it"]),
     ],
 )
 def test_what_is_no_side_is_one_line(kept: Results, name: str, words: list[str]) -> None:
     (kept.root / "torn.json").write_text('{"boards": [')
+    for study, text in (("x", 'task = "ad'), ("y", "")):
+        folder = kept.root / "torn" / "studies" / study
+        folder.mkdir(parents=True)
+        (folder / "study.toml").write_text(text)
     (kept.root / "list.json").write_text("[1, 2]")
     with pytest.raises(UsageError) as refused:
         side_of(name.format(kept.root), kept)
