@@ -12,8 +12,8 @@ from made import make_study
 from scipy.signal import lfilter
 from scipy.stats import ttest_ind
 
-from lstm_bench.analysis.baseline import boards_in
 from lstm_bench.analysis.benchmarks import batched
+from lstm_bench.analysis.references import boards_in
 from lstm_bench.cli import main
 from lstm_bench.record.files import Results
 
@@ -104,7 +104,7 @@ def test_an_older_reference_gates_scores_times_and_weights_and_says_so(folder: P
         (lambda board: board["goal"].update(target=0.5), ["goal target", "0.5"]),
         (lambda board: board.update(confirmed=None), ["not confirmed", "lstm-bench confirm"]),
         (lambda board: board.update(study="x"), ["x: none is called so", "toy-one, toy-two", "name one of them"]),
-        (lambda board: board.pop("goal"), ["reference.json", "expected a reference"]),
+        (lambda board: board.pop("goal"), ["reference.json holds no boards", "expected a reference"]),
     ],
 )
 def test_what_cannot_be_held_against_each_other_is_misuse(folder: Path, reference, capsys, change, words) -> None:
@@ -116,8 +116,8 @@ def test_what_cannot_be_held_against_each_other_is_misuse(folder: Path, referenc
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--baseline", "nowhere.json"], ["nowhere.json", "expected a JSON file"]),
-        (["--baseline", "{list}"], ["expected a table, found a list"]),
+        (["--baseline", "nowhere.json"], ["nowhere.json cannot be read", "No such file"]),
+        (["--baseline", "{list}"], ["list.json holds no boards"]),
         (["--baseline", "{toy}", "toy-onee"], ["unknown study 'toy-onee'", "Did you mean 'toy-one'"]),
         (["--baseline", "{toy}", "adding-one"], ["adding-one is of task adding", "toy-one"]),
         (["--baseline", "{toy}", "--margin", "sped=1%"], ["'sped'", "Did you mean 'speed'"]),

@@ -1,65 +1,11 @@
 """A baseline's boards, and the studies that are to be held against them."""
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
-from lstm_bench.analysis.answer import Board, goal_asked
-from lstm_bench.analysis.board import make_board
-from lstm_bench.analysis.measures import UNTIL
+from lstm_bench.analysis.answer import Board
+from lstm_bench.analysis.sides import board_of
 from lstm_bench.errors import UsageError, unknown
 from lstm_bench.record.files import Results
-
-NEEDS = {"study", "task", "goal", "confirmed"}  # of a board
-
-
-def read_json(path: Path) -> Mapping[str, Any]:
-    """A JSON file with a table in it.
-
-    Raises:
-        UsageError: there is none, or something else.
-    """
-    try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: expected a JSON file: {error}") from None
-    if not isinstance(found, dict):
-        raise UsageError(f"{path}: expected a table, found a {type(found).__name__}")
-    return found
-
-
-def boards_in(path: Path, found: Mapping[str, Any]) -> list[Board]:
-    """The boards of a committed reference, or the one of a study.
-
-    Raises:
-        UsageError: there are none.
-    """
-    boards = found.get("boards", [found])
-    if not boards or not all(isinstance(board, dict) and board.keys() >= NEEDS for board in boards):
-        raise UsageError(
-            f"{path}: expected a reference such as results/reference/quick.json, a study's board.json, "
-            "or what pytest-benchmark wrote"
-        )
-    return [_with_figures(board) if board["confirmed"] else board for board in boards]
-
-
-def is_old(board: Board) -> bool:
-    """Whether a board was written before boards kept each run's figures."""
-    return "speed/sequences_per_second" not in board["confirmed"]["figures"]
-
-
-def _with_figures(board: Board) -> Board:
-    """An older board gets the figures by run that it has all the same: weights, and times where none was missed."""
-    found = board["confirmed"]
-    if "figures" in found:
-        return board
-    figures = {"model/parameters": [found["parameters"]] * len(found["seeds"])}
-    for name, until in UNTIL.items():
-        times = found.get(name.replace("/", "_"), [None])
-        if None not in times:  # where a missed one ended nobody knows
-            figures |= {name: times, until: times}
-    return board | {"confirmed": found | {"figures": figures}}
 
 
 def paired_with(
@@ -84,7 +30,7 @@ def paired_with(
         partners = [(_meant(name, tasks, known), name) for name in names]
     else:
         partners = [(study, _partner(study, board["task"], tasks)) for study, board in known.items()]
-    pairs = [(_present(results, name), known[study]) for study, name in partners if name]
+    pairs = [(board_of(results, results.study(name)), known[study]) for study, name in partners if name]
     return pairs, [study for study, name in partners if not name]
 
 
@@ -108,8 +54,3 @@ def _partner(name: str, task: str, known: Mapping[str, str]) -> str | None:
             f"{name}: none is called so, and {', '.join(found)} are all of its task {task}: name one of them"
         )
     return found[0] if found else None
-
-
-def _present(results: Results, name: str) -> Board:
-    files = results.study(name)
-    return make_board(results, files, goal_asked(files.asked))

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lstm_bench.analysis.answer import Board
-from lstm_bench.analysis.baseline import is_old
 from lstm_bench.analysis.benchmarks import File, benchmark_findings, unlike
 from lstm_bench.analysis.looks import Look, Together, Word, groups_of
 from lstm_bench.analysis.margins import Margin
 from lstm_bench.analysis.measures import Kind
+from lstm_bench.analysis.references import is_old
 from lstm_bench.analysis.verdict import Finding
 from lstm_bench.analysis.versus import versus
 from lstm_bench.errors import UsageError

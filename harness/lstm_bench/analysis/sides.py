@@ -1,6 +1,5 @@
 """What is compared as one, by the name a user gives it, and which studies of two such sides meet."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from lstm_bench.analysis.answer import Board, goal_asked, goal_of
 from lstm_bench.analysis.board import make_board
 from lstm_bench.analysis.margins import DEFAULTS, Margin
 from lstm_bench.analysis.measures import Kind
+from lstm_bench.analysis.references import boards_in, read_json
 from lstm_bench.analysis.versus import Versus, versus
 from lstm_bench.errors import UsageError, unknown
 from lstm_bench.record.disk import file_name
@@ -60,7 +60,7 @@ def side_of(name: str, results: Results) -> Side:
     if name in known:
         return Side(name, [board_of(results, known[name])])
     if path.suffix == ".json":
-        return Side(name, read_reference(path))
+        return Side(name, boards_in(path, read_json(path)))
     if path.suffix == ".toml" or name in suite_names():
         return Side(name, _suite(name, results, known))
     if path.is_dir():
@@ -81,22 +81,6 @@ def board_of(results: Results, files: StudyFiles) -> Board:
     written = files.board
     made = make_board(results, files, goal_of(written) if written else goal_asked(files.asked))
     return written if written and written["confirmed"] and not made["confirmed"] else made
-
-
-def read_reference(path: Path) -> list[Board]:
-    """The boards of a committed reference.
-
-    Raises:
-        UsageError: it cannot be read, or holds no boards.
-    """
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    boards: list[Board] = found.get("boards", []) if isinstance(found, dict) else []
-    if not boards:
-        raise UsageError(f"{path} holds no boards: expected a reference, such as `make reference` writes")
-    return boards
 
 
 def _suite(name: str, results: Results, known: Mapping[str, StudyFiles]) -> list[Board]:

@@ -27,10 +27,11 @@ def gate(
     ] = False,
 ) -> None:
     """Has anything got worse since a baseline? Exit code 0: no; 1: it has; 3: undecided."""
-    from lstm_bench.analysis.baseline import boards_in, paired_with, read_json
+    from lstm_bench.analysis.baseline import paired_with
     from lstm_bench.analysis.benchmarks import benchmarks_in
     from lstm_bench.analysis.gate import gate_of_benchmarks, gate_of_studies
     from lstm_bench.analysis.margins import margins
+    from lstm_bench.analysis.references import boards_in, read_json
     from lstm_bench.report.gating import gate_lines
 
     widths, before = margins(margin or []), {path: read_json(path) for path in baseline}
