@@ -62,8 +62,10 @@ def board_of(
         "task": task,
         "goal": {"metric": "mse", "maximize": maximize, "unit": "", "target": 0.01 if target else None},
         "options": {},
+        "best": {"settings": {"model.hidden": 32}},
         "facts": {"data": "made"},
         "confirmed": {
+            "trial": 0,
             "seeds": list(range(1000, 1000 + len(scores))),
             "scores": scores,
             "figures": dict(figures),

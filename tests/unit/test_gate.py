@@ -89,6 +89,16 @@ def test_one_seed_decides_nothing_and_one_measure_that_fell_decides_all() -> Non
     assert word_of(gate([(present, speeds(100, 101, 102))], "size=10%"), "model/parameters") == "passed"
 
 
+def test_weights_are_held_against_the_same_model_alone() -> None:
+    present = speeds(100, 101, 102)
+    present["confirmed"]["figures"]["model/parameters"] = [99.0] * 3
+    present["best"] = {"settings": {"model.hidden": 64, "train.lr": 0.1}}
+    found = gate([(present, speeds(100, 101, 102))])
+    assert found.word == "passed"
+    (note,) = found.notes
+    assert "another model was chosen (model.hidden 64, not 32)" in note
+
+
 @calm
 @given(st.integers(0, 10**6), st.sampled_from([3, 5, 10]), st.floats(0.5, 2))
 def test_what_fell_passes_the_other_way_round(seed: int, seeds: int, factor: float) -> None:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lstm_bench.analysis.answer import Board
+from lstm_bench.analysis.answer import Board, chosen
 from lstm_bench.analysis.benchmarks import File, benchmark_findings, unlike
+from lstm_bench.analysis.comparable import apart
 from lstm_bench.analysis.looks import Look, Together, Word, groups_of
 from lstm_bench.analysis.margins import Margin
 from lstm_bench.analysis.measures import Kind
@@ -14,6 +15,7 @@ from lstm_bench.analysis.versus import versus
 from lstm_bench.errors import UsageError
 
 ALARM = 0.05  # that a gate says `fell` of anything where nothing did
+MODEL = ("model.", "cell.")  # settings that a model's size hangs on
 OLD = "score, time to target and weights alone"
 ONE_PROCESS = (
     "one process a side: its rounds, in batches, say nothing of how processes differ; several files do: "
@@ -106,10 +108,22 @@ def gate_of_studies(
         told = "compared all the same" if across_machines else "left out: --across-machines takes them in"
         notes.append(f"clocks of unlike machines ({'; '.join(unlike)}) are {told}")
     tasks = [one.task for one in judged]
-    names = [one.task if tasks.count(one.task) == 1 else one.first for one in judged]
-    found = [(name, finding) for name, one in zip(names, judged, strict=True) for finding in one.findings]
+    found = []
+    for one, (now, before) in zip(judged, pairs, strict=True):
+        name, other = one.task if tasks.count(one.task) == 1 else one.first, _other_model(now, before)
+        found += [(name, finding) for finding in one.findings if not (other and finding.measure.kind == "size")]
+        notes += (
+            [f"{name}: another model was chosen ({other}): time and memory are its, weights left out"] if other else []
+        )
     own_baselines = len({before["study"] for _, before in pairs}) == len(pairs)
     return gate_of(found, missing, notes, independent=own_baselines)
+
+
+def _other_model(now: Board, before: Board) -> str | None:
+    """How the model that was chosen differs from the baseline's; None where it does not, or nobody knows."""
+    settings = [(chosen(board) or {}).get("settings", {}) for board in (now, before)]
+    models = [{path: value for path, value in one.items() if path.startswith(MODEL)} for one in settings]
+    return next(apart("", *models), None)
 
 
 def gate_of_benchmarks(
@@ -126,8 +140,8 @@ def gate_of_benchmarks(
     Raises:
         UsageError: they are.
     """
-    apart = unlike([*present, *before])
-    if apart and not across_machines:
-        raise UsageError(f"benchmarks of another machine ({apart}): --across-machines compares them all the same")
+    place = unlike([*present, *before])
+    if place and not across_machines:
+        raise UsageError(f"benchmarks of another machine ({place}): --across-machines compares them all the same")
     found, missing = benchmark_findings(present, before, margin)
     return gate_of(found, missing, [ONE_PROCESS] if min(len(present), len(before)) == 1 else [])
