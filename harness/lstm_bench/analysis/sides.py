@@ -77,8 +77,8 @@ def sides_of(names: Sequence[str], results: Results) -> list[Side]:
     arms = _arms(names[0]) if len(names) == 1 else {}
     if len(names) < 2 and len(arms) < 2:
         raise UsageError(
-            f"only {' '.join(names) or 'nothing'} to compare: expected two studies or more, or suites, or a suite that varies something; "
-            "`lstm-bench studies` lists them"
+            f"only {' '.join(names) or 'nothing'} to compare: expected two studies or more, or suites, or a suite that "
+            "varies something; `lstm-bench studies` lists them"
         )
     sides = [side_of(name, results) for name in names]
     if not arms:
