@@ -28,7 +28,7 @@ from lstm_bench.report.table import figure as digits
 
 MOST_LABELS = 15
 SIZE = 30.0  # square points: of a dot
-AREAS = (12.0, 160.0)  # of the least and the most of a third measure
+AREAS = (18.0, 160.0)  # of the least and the most of a third measure
 MANY = 300  # trials, above which dots are small
 
 Stairs = Literal["steps-pre", "steps-post"]
