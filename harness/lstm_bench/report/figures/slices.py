@@ -102,9 +102,9 @@ def slices(
 
 def _note(drawn: int, complete: int, dimensions: Sequence[Dimension], *, ranked: bool) -> str:
     names = " and ".join(one.path for one in dimensions)
-    which = "which matter most" if ranked and len(dimensions) > 1 else "as searched"
+    which = "" if len(dimensions) < 2 else ", which matter most" if ranked else ", the first that were searched"
     left = "; the others lack a value" if drawn < complete else ""
-    return f"A dot for {drawn:,} of {complete:,} complete trials{left}: {names}, {which}. The darker the better."
+    return f"A dot for {drawn:,} of {complete:,} complete trials{left}: {names}{which}. The darker the better."
 
 
 def _draw(panels: Mapping[str, Axes], dimensions: Sequence[Dimension], values: Sequence[float], goal: Goal) -> None:

@@ -46,6 +46,7 @@ def trade_off(
     """The trials by two measures, a third as the size of their dots; those of the front apart from those dominated.
 
     The measures are the objectives that were asked for, or quality, cost and memory where one was asked for alone.
+    What is measured counts as it is: of two settings of the same size, chance puts either on the front.
 
     Args:
         study: its name.
