@@ -112,9 +112,8 @@ def gate_of_studies(
     for one, (now, before) in zip(judged, pairs, strict=True):
         name, other = one.task if tasks.count(one.task) == 1 else one.first, _other_model(now, before)
         found += [(name, finding) for finding in one.findings if not (other and finding.measure.kind == "size")]
-        notes += (
-            [f"{name}: another model was chosen ({other}): time and memory are its, weights left out"] if other else []
-        )
+        if other:
+            notes.append(f"{name}: another model was chosen ({other}): time and memory are its, weights are left out")
     own_baselines = len({before["study"] for _, before in pairs}) == len(pairs)
     return gate_of(found, missing, notes, independent=own_baselines)
 
