@@ -32,7 +32,7 @@ bench: .venv/.installed ## run a suite (SUITE=quick) and print its table
 odyssey: .venv/.installed ## the LSTM and its variants over three tasks, after Greff et al. 2017 (some 35 minutes)
 	$(PIP) --editable '.[data,fast]'
 	$(BIN)/lstm-bench bench odyssey
-	$(BIN)/python -m lstm_bench.report.odyssey
+	$(BIN)/python -m lstm_bench.odyssey
 
 ui: .venv/.installed ## serve the MLflow UI over results/ (PORT=5000), on this machine alone
 	$(BIN)/lstm-bench ui --port $(PORT)
