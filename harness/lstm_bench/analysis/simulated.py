@@ -35,6 +35,8 @@ NOISES: Mapping[str, Callable[[Generator, int], NDArray[np.float64]]] = {
     "coarse": lambda rng, n: 0.9 - rng.binomial(30, 0.03, n),  # how many of 30 test sequences are wrong, of 3 in 100
 }
 
+AS_RATIOS = {"normal": "lognormal", "log of exponential": "exponential"}  # what the exponential of a noise is
+
 
 class Contest(Protocol):
     """Two settings that are drawn from and judged; as a text, what their runs are like."""
@@ -65,9 +67,7 @@ class Scores:
     scale: Scale = "linear"
 
     def __str__(self) -> str:
-        noise = {"normal": "lognormal", "log of exponential": "exponential"}[self.noise] if self.scale == "log" else (
-            self.noise
-        )
+        noise = AS_RATIOS[self.noise] if self.scale == "log" else self.noise
         return noise if self.spread == 1 else f"{noise}, spreads 1 and {self.spread:g}"
 
     @property
@@ -125,8 +125,7 @@ class Race:
     budgets: tuple[float, float]
 
     def __str__(self) -> str:
-        budgets = f"{self.budgets[0]:g}" if len(set(self.budgets)) == 1 else "{:g} and {:g}".format(*self.budgets)
-        return f"exponential times, missed beyond {budgets} times their mean"
+        return "exponential, missed beyond {:g} and {:g} means".format(*self.budgets)
 
     def drawn(self, rng: Generator, sizes: Sizes) -> Finding:
         """What is said of a sample of them."""
@@ -150,7 +149,13 @@ def _board(scores: NDArray[np.float64], figures: Mapping[str, list[Any]] | None 
 
 @cache
 def shares(contest: Contest, sizes: Sizes, draws: int) -> dict[Quantity, float]:
-    """How often each thing that is said is true, or is the wrong word: the same for the same arguments."""
+    """How often each thing that is said is true, or is the wrong word: the same for the same arguments.
+
+    Args:
+        contest: whose runs are drawn and judged.
+        sizes: how many runs of each.
+        draws: how many such samples.
+    """
     rng = np.random.default_rng(zlib.crc32(f"{contest!r} {sizes}".encode()))
     counts = Counter(said for _ in range(draws) for said in contest.right(contest.drawn(rng, sizes)))
     return {quantity: counts[quantity, True] / draws for quantity, _ in counts}
