@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-RESAMPLES = 1_999  # permutations that are drawn where all of them are more
+RESAMPLES = 9_999  # permutations that are drawn where all of them are more: for p down to 0.0002
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def log_rank_p(first: Sequence[Time], second: Sequence[Time]) -> float:
     """The two-sided p-value of the log-rank test (Mantel 1966): does either reach its target sooner?
 
     By permutations rather than by the normal approximation, which is too sure of few runs: all of them where they are
-    few, else 1,999 drawn with a fixed seed. Three runs against three can never be below 0.1, four against four 0.029;
+    few, else 9,999 drawn with a fixed seed. Three runs against three can never be below 0.1, four against four 0.029;
     one run against any says nothing: 1. Neither the order of the runs nor that of the sides matters.
 
     Raises:

@@ -141,5 +141,5 @@ def seeds_to_decide(found: Difference, margin: float = 0.0, confidence: float = 
 def _decided(found: Difference, n: int, margin: float, confidence: float) -> bool:
     """Whether n seeds of each would decide it; then more do too."""
     freedom, error = found.freedom * (n - 1) / (found.n - 1), found.error * math.sqrt(found.n / n)
-    apart, parted, within = abs(found.mean), *stdtrit(freedom, [(1 + confidence) / 2, confidence])
-    return bool(parted * error < apart or within * error < margin - apart)
+    two_sided, one_sided = stdtrit(freedom, [(1 + confidence) / 2, confidence])
+    return bool(two_sided * error < abs(found.mean) or one_sided * error < margin - abs(found.mean))

@@ -3,9 +3,10 @@
 The samples go through `finding`, the code that judges real studies, not through a copy of its formulas.
 """
 
+import math
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, Protocol
@@ -15,9 +16,11 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from lstm_bench.analysis.interval import Interval
 from lstm_bench.analysis.margins import Margin
 from lstm_bench.analysis.measures import SEQUENCES, Measure, Scale
 from lstm_bench.analysis.verdict import Finding, finding
+from lstm_bench.analysis.wins import Wins
 
 Quantity = Literal["mean", "difference", "wins", "parted", "equivalent"]
 Sizes = tuple[int, int]  # runs of the first, and of the second
@@ -28,17 +31,19 @@ MARGIN = Margin(0.05)
 # What sets the runs of a setting apart, with mean 0: on the scale on which means are taken.
 NOISES: Mapping[str, Callable[[Generator, int], NDArray[np.float64]]] = {
     "normal": lambda rng, n: rng.normal(size=n),
-    "lognormal 0.5": lambda rng, n: rng.lognormal(0, 0.5, n) - np.exp(0.5**2 / 2),
-    "lognormal 1": lambda rng, n: rng.lognormal(0, 1, n) - np.exp(0.5),
+    "lognormal 0.5": lambda rng, n: rng.lognormal(0, 0.5, n) - math.exp(0.5**2 / 2),
+    "lognormal 1": lambda rng, n: rng.lognormal(0, 1, n) - math.exp(0.5),
     "exponential": lambda rng, n: rng.exponential(size=n) - 1,
-    "log of exponential": lambda rng, n: np.log(rng.exponential(size=n)) + np.euler_gamma,
-    "coarse": lambda rng, n: 0.9 - rng.binomial(30, 0.03, n),  # how many of 30 test sequences are wrong, of 3 in 100
+    "log of exponential": lambda rng, n: np.log(rng.exponential(1.0, n)) + float(np.euler_gamma),
+    "coarse": lambda rng, n: (
+        0.9 - rng.binomial(30, 0.03, n).astype(float)
+    ),  # how many of 30 test sequences are wrong, of 3 in 100
 }
 
 AS_RATIOS = {"normal": "lognormal", "log of exponential": "exponential"}  # what the exponential of a noise is
 
 
-class Contest(Protocol):
+class Contest(Hashable, Protocol):
     """Two settings that are drawn from and judged; as a text, what their runs are like."""
 
     def drawn(self, rng: Generator, sizes: Sizes) -> Finding:
@@ -73,7 +78,12 @@ class Scores:
     @property
     def measure(self) -> Measure:
         """By which they are judged: more is better."""
-        return Measure("simulated", "simulated", "", "score", True, self.scale, paired=self.paired)
+        return Measure("simulated", "simulated", "", "score", maximize=True, scale=self.scale, paired=self.paired)
+
+    @property
+    def middle(self) -> float:
+        """The second's mean, on the scale."""
+        return 1.0 if self.scale == "linear" else 0.0
 
     @property
     def difference(self) -> float:
@@ -84,29 +94,30 @@ class Scores:
     def wins(self) -> float | None:
         """How often the first is better, where that is known in closed form."""
         if self.noise == "normal":
-            return float(ndtr(self.difference / (SPREAD * np.hypot(1, self.spread))))
+            return float(ndtr(self.difference / (SPREAD * math.hypot(1, self.spread))))
         return 0.5 if self.spread == 1 and self.apart == 0 else None
 
     def drawn(self, rng: Generator, sizes: Sizes) -> Finding:
         """What is said of a sample of them."""
         seeds = SPREAD * rng.normal(size=max(sizes)) * self.paired
-        middle = 1.0 if self.scale == "linear" else 0.0
-        sides = []
-        for n, mean, spread in zip(sizes, (middle + self.difference, middle), (1, self.spread), strict=True):
+        means, sides = (self.middle + self.difference, self.middle), []
+        for n, mean, spread in zip(sizes, means, (1, self.spread), strict=True):
             values = mean + seeds[:n] + SPREAD * spread * NOISES[self.noise](rng, n)
             sides.append(_board(np.exp(values) if self.scale == "log" else values))
-        return finding(*sides, self.measure, MARGIN if self.apart == "margin" else Margin(0.0))
+        return finding(sides[0], sides[1], self.measure, MARGIN if self.apart == "margin" else Margin(0.0))
 
     def right(self, found: Finding) -> Iterator[tuple[Quantity, bool]]:
         """Whether it is true: an interval holds the truth, or a word is the wrong one."""
-        middle = 1.0 if self.scale == "linear" else 0.0
-        first, apart = middle + self.difference, self.difference
+        mean, apart = self.middle + self.difference, self.difference
         if self.scale == "log":
-            first, apart = np.exp(first), np.exp(apart)
-        for quantity, interval, truth in (
-            ("mean", found.first, first), ("difference", found.difference, apart), ("wins", found.wins, self.wins)
-        ):  # fmt: skip
-            if interval is not None and truth is not None and interval.low is not None and interval.high is not None:
+            mean, apart = math.exp(mean), math.exp(apart)
+        told: dict[Quantity, tuple[Interval | Wins | None, float | None]] = {
+            "mean": (found.first, mean),
+            "difference": (found.difference, apart),
+            "wins": (found.wins, self.wins),
+        }
+        for quantity, (interval, truth) in told.items():
+            if interval and truth is not None and interval.low is not None and interval.high is not None:
                 yield quantity, interval.low <= truth <= interval.high
         if self.apart == 0:
             yield "parted", found.word in {"better", "worse"}
@@ -135,7 +146,7 @@ class Race:
             hits = [time if time <= budget else None for time in times.tolist()]
             ends = np.minimum(times, budget).tolist()
             sides.append(_board(times, {"target/sequences": hits, "progress/sequences": ends}))
-        return finding(*sides, SEQUENCES, MARGIN)
+        return finding(sides[0], sides[1], SEQUENCES, MARGIN)
 
     def right(self, found: Finding) -> Iterator[tuple[Quantity, bool]]:
         """Whether it is true."""
