@@ -16,6 +16,7 @@ ONE_PERCENT = Margin(0.01)
 SCORE = Measure("test/accuracy", "accuracy", "", "score", maximize=True, scale="linear", paired=True)
 ERROR = Measure("test/mse", "mse", "", "score", paired=True)
 SPEED = Measure("speed/sequences_per_second", "speed", "1/s", "speed", maximize=True, timed=True)
+SMALLER = "t with the smaller sample's freedom"
 TURNED = {"better": "worse", "worse": "better"}
 scores = st.lists(st.floats(0.1, 10).map(lambda x: round(x, 3)), min_size=3, max_size=6)
 
@@ -70,8 +71,7 @@ def test_ratios_are_of_geometric_means() -> None:
         ([0.9, 0.8, 0.7], ([1, 2, 3], [1, 2, 3]), "paired t of differences: both had the 3 seeds"),
         ([0.9, 0.8, 0.7, 0.6], ([0, 1, 2, 3], [1, 2, 3]), "paired t of differences: both had the 3 seeds"),
         ([0.9, 0.8, 0.7], ([1, 2, 4], [1, 2, 3]), "Welch t of differences: too few seeds that both had"),
-        ([0.9, 0.8], ([1, 2], [1, 2, 3]), "t with the smaller sample's freedom of differences: too few seeds that both"
-         " had"),
+        ([0.9, 0.8], ([1, 2], [1, 2, 3]), f"{SMALLER} of differences: too few seeds that both had"),
     ],
 )  # fmt: skip
 def test_seeds_are_paired_where_enough_are_common(
