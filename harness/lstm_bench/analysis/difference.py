@@ -3,7 +3,7 @@
 import math
 import statistics
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -133,13 +133,21 @@ def seeds_to_decide(found: Difference, margin: float = 0.0, confidence: float = 
     Returns:
         None above `MOST_SEEDS`.
     """
+    apart = abs(found.mean)
+
+    def decided(freedom: float, error: float) -> bool:
+        two_sided, one_sided = stdtrit(freedom, [(1 + confidence) / 2, confidence])
+        return bool(two_sided * error < apart or one_sided * error < margin - apart)
+
+    return _fewest(found, decided)
+
+
+def _fewest(found: Difference, decided: Callable[[float, float], bool]) -> int | None:
+    """The fewest seeds of each whose freedom and error decide; whatever decides does so with more, too."""
     sizes = range(2, MOST_SEEDS + 1)
-    place = bisect_left(sizes, x=True, key=lambda n: _decided(found, n, margin, confidence))
+
+    def enough(n: int) -> bool:
+        return decided(found.freedom * (n - 1) / (found.n - 1), found.error * math.sqrt(found.n / n))
+
+    place = bisect_left(sizes, x=True, key=enough)
     return sizes[place] if place < len(sizes) else None
-
-
-def _decided(found: Difference, n: int, margin: float, confidence: float) -> bool:
-    """Whether n seeds of each would decide it; then more do too."""
-    freedom, error = found.freedom * (n - 1) / (found.n - 1), found.error * math.sqrt(found.n / n)
-    two_sided, one_sided = stdtrit(freedom, [(1 + confidence) / 2, confidence])
-    return bool(two_sided * error < abs(found.mean) or one_sided * error < margin - abs(found.mean))

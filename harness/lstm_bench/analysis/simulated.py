@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from lstm_bench.analysis.interval import Interval
-from lstm_bench.analysis.margins import Margin
+from lstm_bench.analysis.margins import DEFAULTS, Margin
 from lstm_bench.analysis.measures import SEQUENCES, Measure, Scale
 from lstm_bench.analysis.verdict import Finding, finding
 from lstm_bench.analysis.wins import Wins
@@ -25,8 +25,8 @@ from lstm_bench.analysis.wins import Wins
 Quantity = Literal["mean", "difference", "wins", "parted", "equivalent"]
 Sizes = tuple[int, int]  # runs of the first, and of the second
 
-SPREAD = 0.01  # of the first setting's noise; its runs lie about 1
-MARGIN = Margin(0.05)
+SPREAD = 0.001  # of the first setting's noise; its runs lie about 1
+MARGIN = DEFAULTS["score"]
 
 # What sets the runs of a setting apart, with mean 0: on the scale on which means are taken.
 NOISES: Mapping[str, Callable[[Generator, int], NDArray[np.float64]]] = {

@@ -30,7 +30,7 @@ def rendered(reference: Mapping[str, Any]) -> str:
     found = [Row(**row) for row in reference["rows"]]
     tables = [_table(TITLES[rate], [row for row in found if row.rate == rate]) for rate in get_args(Rate)]
     versions = ", ".join(f"{name} {version}" for name, version in reference["versions"].items())
-    said = f"By `{reference['command']}`, {reference['draws']} samples of each size, a quarter by log-rank; {versions}."
+    said = f"By `{reference['command']}`, {reference['draws']} samples of each size; {versions}."
     return "\n\n".join([*tables, said])
 
 
