@@ -1,6 +1,6 @@
 # Everything a person types. `make bench` on a fresh machine makes .venv, installs, and runs the benchmark.
 .DEFAULT_GOAL := help
-.PHONY: help dev bench ui dashboard test test-slow lint format microbench measured coverage reference clean
+.PHONY: help dev bench odyssey ui dashboard test test-slow lint format microbench measured coverage reference clean
 
 PYTHON ?= python3
 SUITE ?= quick
@@ -28,6 +28,11 @@ dev: .venv/.dev ## install what developing needs, too
 
 bench: .venv/.installed ## run a suite (SUITE=quick) and print its table
 	$(BIN)/lstm-bench bench $(SUITE)
+
+odyssey: .venv/.installed ## the LSTM and its variants over three tasks, after Greff et al. 2017 (some 35 minutes)
+	$(PIP) --editable '.[data,fast]'
+	$(BIN)/lstm-bench bench odyssey
+	$(BIN)/python -m lstm_bench.report.odyssey
 
 ui: .venv/.installed ## serve the MLflow UI over results/ (PORT=5000), on this machine alone
 	$(BIN)/lstm-bench ui --port $(PORT)

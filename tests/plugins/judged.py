@@ -1,8 +1,9 @@
-"""Boards of confirmed studies, made by hand to be judged."""
+"""Boards to be judged: one task, one machine, and whatever sets them apart."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
+
+from answers import answer
 
 from lstm_bench.goal import Goal
 
@@ -18,9 +19,10 @@ def board(
     study: str = "one",
     seeds: Sequence[int] | None = None,
     figures: Mapping[str, Sequence[float | None]] | None = None,
-    **more: Any,
+    machine: Mapping[str, Any] | None = None,
+    **facts: Any,
 ) -> dict[str, Any]:
-    """As `board.json`, with as much as is looked at.
+    """The board of a study.
 
     Args:
         scores: test scores by fresh seed; none: the study is not confirmed.
@@ -28,13 +30,12 @@ def board(
         study: its name.
         seeds: the fresh ones; 0, 1, ... unless they are told.
         figures: of the confirming runs.
-        more: other facts of the board; `machine` is the confirmation's.
+        machine: what differs from `MACHINE`.
+        facts: other keys of the board.
     """
-    confirmed = {
-        "seeds": list(range(len(scores)) if seeds is None else seeds),
-        "scores": list(scores),
-        "figures": {name: list(values) for name, values in (figures or {}).items()},
-        "machine": MACHINE | more.pop("machine", {}),
-    }
-    found = {"study": study, "task": "adding", "goal": asdict(goal), "options": {}, "facts": {"data": "abc"}}
-    return {**found, "confirmed": confirmed if scores else None, **more}
+    whole = {"facts": {"data": "abc"}} | facts
+    if not scores:
+        return answer(study, [0.0], goal=goal) | whole | {"confirmed": None}
+    found = answer(study, scores, goal=goal, figures=figures) | whole
+    found["confirmed"] |= {"seeds": list(seeds or range(len(scores))), "machine": MACHINE | dict(machine or {})}
+    return found

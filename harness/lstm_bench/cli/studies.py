@@ -1,22 +1,19 @@
-"""Commands about studies: search, confirm, compare, list."""
+"""Commands about studies: search, confirm, list."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lstm_bench.cli.options import (
-    PORT,
     SetOption,
     TimeoutOption,
     WorkersOption,
-    board_of,
     console,
     results_of,
     settings_of,
     show,
 )
-from lstm_bench.errors import BenchError, UsageError, unknown
+from lstm_bench.errors import BenchError, unknown
 from lstm_bench.interpreter import begun
 
 if TYPE_CHECKING:
@@ -38,16 +35,20 @@ def bench(
     from lstm_bench import suites
     from lstm_bench.bench import run_study
     from lstm_bench.pool import cores
-    from lstm_bench.record.disk import file_name
-    from lstm_bench.tuning.study import Question
+    from lstm_bench.suites.names import study_name
+    from lstm_bench.tuning.vary import questions
 
     results, screen, at_once = results_of(context), console(), workers or cores()
-    questions = [Question.of(table, {}, workers=at_once) for table in suites.read_suite(suite)]
-    _know_the_peaks(questions, results, screen)
-    boards = []
-    for question in questions:
-        stem = f"{Path(suite).stem}-{file_name(question.base.task)}"
-        boards.append(run_study(question, name=None, stem=stem, results=results, workers=at_once, console=screen))
+    asked = [
+        (study_name(suite, question.base.task, arm), question)
+        for table in suites.read_suite(suite)
+        for arm, question in questions(table, {}, vary=None, match=None, workers=at_once).items()
+    ]
+    _know_the_peaks([question for _, question in asked], results, screen)
+    boards = [
+        run_study(question, name=None, stem=stem, results=results, workers=at_once, console=screen)
+        for stem, question in asked
+    ]
     show(boards, results, screen)
 
 
@@ -126,6 +127,7 @@ def _say_what_would_be_done(
     context: typer.Context, asked: "dict[str, Question]", name: str | None, stem: str, workers: int
 ) -> None:
     from lstm_bench.dry import dry_run
+    from lstm_bench.suites.names import joined
 
     screen = console()
     for arm, question in asked.items():
@@ -137,9 +139,11 @@ def _say_what_would_be_done(
 def _pursue(
     context: typer.Context, asked: "dict[str, Question]", name: str | None, stem: str, workers: int, *, force: bool
 ) -> None:
-    """Run each arm's study, then show them side by side."""
+    """Run each arm's study, then judge the later ones against the first."""
+    from lstm_bench.analysis.sides import Side
     from lstm_bench.bench import run_study
-    from lstm_bench.report.arms import arm_lines
+    from lstm_bench.cli.comparing import show_verdicts
+    from lstm_bench.suites.names import joined
 
     results, screen = results_of(context), console()
     boards = {
@@ -156,13 +160,7 @@ def _pursue(
     }
     show(list(boards.values()), results, screen, head="study" if len(boards) > 1 else "task")
     if len(boards) > 1:
-        for line in arm_lines(boards):
-            screen.print(line, soft_wrap=True)
-
-
-def joined(name: str, arm: str) -> str:
-    """The name of an arm's study; a study that is no ablation has one arm without a name."""
-    return f"{name}-{arm}" if arm else name
+        show_verdicts([Side(board["study"], [board]) for board in boards.values()], screen)
 
 
 def _setting(text: str) -> "dict[str, object]":
@@ -197,25 +195,6 @@ def confirm(
     show([board], results, screen)
 
 
-def compare(
-    context: typer.Context,
-    names: Annotated[list[str], typer.Argument(metavar="A B", help="Studies, by name.")],
-) -> None:
-    """Set studies side by side."""
-    from lstm_bench.report.table import tables
-
-    if len(names) < 2:
-        raise UsageError(f"compare {names[0]}: expected two studies or more; `lstm-bench studies` lists them")
-    results, screen = results_of(context), console()
-    boards = [board_of(results, name) for name in names]
-    screen.print(tables(boards, screen.width, head="study"))
-    from lstm_bench.tracking.ui import compare_path
-
-    where = results.tracking_uri or f"http://127.0.0.1:{PORT}"
-    when = "" if results.tracking_uri else ", while `make ui` runs"
-    screen.print(f"\nIn MLflow{when}: {where}{compare_path(results, names)}", soft_wrap=True)
-
-
 @listing.callback()
 def studies(context: typer.Context) -> None:
     """List the studies there are, or show one."""
@@ -239,7 +218,8 @@ def show_study(
     """Show a study: what was asked, its trials, its answer so far."""
     from lstm_bench.analysis.answer import goal_asked
     from lstm_bench.analysis.board import make_board
-    from lstm_bench.report.listing import asked_lines, trials_table
+    from lstm_bench.analysis.saved import saved_by_pruning
+    from lstm_bench.report.listing import asked_lines, saved_line, trials_table
 
     results, screen = results_of(context), console()
     files = _study(results, name)
@@ -247,6 +227,8 @@ def show_study(
         screen.print(line, soft_wrap=True)
     goal = goal_asked(files.asked)
     screen.print(trials_table(files, goal))
+    if saved := saved_by_pruning(results, files.trials, files.asked.get("seeds", 1)):
+        screen.print(saved_line(saved), soft_wrap=True)
     show([make_board(results, files, goal)], results, screen, head="study")
 
 

@@ -6,17 +6,19 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from matplotlib import style
+from matplotlib import colormaps, style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from lstm_bench.goal import Goal
 
 # Okabe and Ito's colours (2008), which the colour-blind tell apart, without those that are faint on white.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 GREY, INK = "#8c8c8c", "#333333"
+SCALE = colormaps["viridis"].reversed().resampled(256)  # uniform to the eye; the best are the darkest
 DPI = 100
+LEFT = 0.01  # of the width: where the text above a figure begins
 CHARACTERS_AN_INCH = 8, 13  # of a title and a note, at their sizes
 
 STYLE = {
@@ -58,17 +60,32 @@ def blank(study: str, note: str, width: float = 8.0, height: float = 4.8) -> tup
         width: inches.
         height: inches.
     """
+    figure, panels = panelled(study, note, "A", width, height)
+    return figure, panels["A"]
+
+
+def panelled(
+    study: str, note: str, mosaic: str, width: float = 8.0, height: float = 4.8
+) -> tuple[Figure, dict[str, Axes]]:
+    """As `blank`, with an axes for each letter of a mosaic such as `AB;CC`: two above, one beneath."""
     figure = Figure((width, height), layout="constrained")
-    figure.suptitle(textwrap.fill(study, int(width * CHARACTERS_AN_INCH[0])), x=0.01, ha="left", weight="bold")
-    axes = figure.add_subplot()
-    axes.set_title(textwrap.fill(note, int(width * CHARACTERS_AN_INCH[1])), color=INK)
-    return figure, axes
+    figure.suptitle(textwrap.fill(study, int(width * CHARACTERS_AN_INCH[0])), x=LEFT, ha="left", weight="bold")
+    panels: dict[str, Axes] = figure.subplot_mosaic(mosaic)
+    panels[mosaic[0]].set_title(textwrap.fill(note, int(width * CHARACTERS_AN_INCH[1])), color=INK)
+    return figure, panels
 
 
 def finished(figure: Figure, text: str) -> Drawing:
-    """The drawing of a figure that nothing is added to: its layout is settled, so that each rendering is the same."""
-    figure.draw_without_rendering()
+    """The drawing of a figure that nothing is added to: its layout is settled, so that each rendering is the same.
+
+    What is drawn is said from the figure's left edge on: beside long names the axes are narrow.
+    """
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)
     figure.set_layout_engine("none")
+    for axes in figure.axes:
+        box = axes.get_position()
+        axes.set_title(axes.get_title("left"), loc="left", x=(LEFT - box.x0) / box.width, color=INK)
     return Drawing(figure, text)
 
 
@@ -85,14 +102,23 @@ def spans_a_decade(values: Collection[float]) -> bool:
     return bool(values) and 0 < 10 * min(values) < max(values)
 
 
-def make_log(axes: Axes, which: Literal["x", "y"], values: Collection[float]) -> None:
-    """Give an axis a logarithmic scale, with ticks as people write numbers."""
+def make_log(axes: Axes, which: Literal["x", "y"], values: Collection[float], room: int = 3) -> None:
+    """Give an axis a logarithmic scale, with ticks as people write numbers.
+
+    Args:
+        axes: whose.
+        which: axis.
+        values: on it.
+        room: decades that it has the room to tick at 2 and 5, too.
+    """
     axes.set(**{f"{which}scale": "log"})
     axis = axes.xaxis if which == "x" else axes.yaxis
-    few = max(values) < 1000 * min(values)
+    few = max(values) < 10**room * min(values)
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
+    if few:
+        axis.set_minor_locator(NullLocator())  # each tick takes a part of a millisecond
 
 
 def score_name(goal: Goal) -> str:
@@ -100,10 +126,21 @@ def score_name(goal: Goal) -> str:
     return f"valid/{short(goal.metric, 20)}" + (f" ({short(goal.unit, 12)})" if goal.unit else "")
 
 
+def value_name(goal: Goal) -> str:
+    """What `analysis.progress.value_of` gives, and which way is better."""
+    name = "training sequences to the target" if goal.ends_run else score_name(goal)
+    return f"{name}, {'more' if goal.search_maximizes else 'less'} is better"
+
+
 def short(text: str, most: int = 24) -> str:
     """A user's text in one line, cut where it is long."""
     line = " ".join(text.split())
     return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def capital(text: str) -> str:
+    """A text that begins a sentence."""
+    return text[0].upper() + text[1:]
 
 
 def spread(n: int, most: int) -> Sequence[int]:
