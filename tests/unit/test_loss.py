@@ -65,6 +65,16 @@ def test_times_to_a_target_by_hand() -> None:
     assert wide.p_beyond == 1 / 20
 
 
+some_times = st.lists(st.builds(Time, st.integers(1, 9), st.booleans()), min_size=2, max_size=5)
+
+
+@calm
+@given(some_times, some_times)
+def test_who_is_later_has_the_other_sooner(one: list[Time], other: list[Time]) -> None:
+    assert log_rank_p(one, other, "later") == pytest.approx(log_rank_p(other, one, "sooner"))
+    assert log_rank_p(one, other, "later") + log_rank_p(one, other, "sooner") >= 1  # both hold what is as rare
+
+
 def test_who_missed_is_later() -> None:
     found = loss_of_times(times(missed=4), times(20, 22, 24, 26), SEQUENCES, Margin(0.10), None)
     assert (found.p_none, found.p_beyond) == (1 / 70, 1)

@@ -1,7 +1,9 @@
 """Times to a target, where some runs ended before they reached it: censored, not dropped."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Literal
 
 import numpy as np
@@ -9,8 +11,13 @@ from numpy.typing import NDArray
 from scipy import stats
 
 Alternative = Literal["two-sided", "later", "sooner"]
-MORE_HITS = {"two-sided": "two-sided", "later": "less", "sooner": "greater"}  # than expected, has who is sooner
-RESAMPLES = 9_999  # permutations that are drawn where all of them are more
+MORE_HITS = {  # than expected, or fewer: as the first has them, and as the second has
+    "two-sided": ("two-sided", "two-sided"),
+    "later": ("less", "greater"),
+    "sooner": ("greater", "less"),
+}
+DIGITS = 9  # of the statistic: what is as rare as what was seen is so whatever the order of its sum
+RESAMPLES = 9_999  # permutations that are drawn where all of them are more: for p down to 0.0002
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +46,9 @@ def sooner(one: Time, other: Time) -> float:
 
 
 def median_time(times: Sequence[Time]) -> float | None:
-    """The median by Kaplan and Meier (1958, JASA 53); None where too few reached the target to say.
+    """The first time by which half of the runs have reached the target; None where too few did to say.
+
+    The median of Kaplan and Meier's curve (1958, JASA 53), which counts a run that ended early only until it did.
 
     Raises:
         ValueError: no times.
@@ -48,7 +57,7 @@ def median_time(times: Sequence[Time]) -> float | None:
         raise ValueError("a median needs at least one time")
     survival = stats.ecdf(_sample(times)).sf
     below = survival.quantiles[survival.probabilities <= 0.5 + 1e-12]
-    return float(below[0]) if len(below) and any(one.hit for one in times) else None
+    return float(below[0]) if len(below) else None
 
 
 def log_rank_p(first: Sequence[Time], second: Sequence[Time], alternative: Alternative = "two-sided") -> float:
@@ -56,28 +65,43 @@ def log_rank_p(first: Sequence[Time], second: Sequence[Time], alternative: Alter
 
     By permutations rather than by the normal approximation, which is too sure of few runs: all of them where they are
     few, else 9,999 drawn with a fixed seed. Three runs against three can never be below 0.1, four against four 0.029;
-    one-sided half of that.
+    one-sided half of that; one run against any says nothing: 1. Neither the order of the runs nor that of the sides
+    matters.
 
     Args:
         first: at least one.
         second: likewise.
-        alternative: what is shown by a small p: that the first is apart from the second, `later`, or `sooner`.
+        alternative: what a small p shows: that the first is apart from the second, `later`, or `sooner`.
 
     Raises:
         ValueError: an empty sample.
     """
     if not first or not second:
         raise ValueError("the log-rank test needs a time in each sample")
-    scores = log_rank_scores([*first, *second])
+    if min(len(first), len(second)) < 2:
+        return 1.0
+    scores = log_rank_scores([*first, *second]).tolist()
+    sides = sorted(scores[: len(first)]), sorted(scores[len(first) :])
+    ordered = sorted(sides, key=lambda side: (len(side), side))  # what is drawn does not hang on who is first
     found = stats.permutation_test(
-        (scores[: len(first)], scores[len(first) :]),
-        lambda one, _, axis: one.sum(axis=axis),
+        ordered,
+        lambda one, _, axis: one.sum(axis=axis).round(DIGITS),
         vectorized=True,
         n_resamples=RESAMPLES,
-        alternative=MORE_HITS[alternative],
+        alternative=MORE_HITS[alternative][ordered[0] is not sides[0]],
         rng=np.random.default_rng(0),
     )
     return float(found.pvalue)
+
+
+def excess_hits(first: Sequence[Time], second: Sequence[Time]) -> float:
+    """The log-rank statistic: the first's hits beyond what it would have, were both alike. Above 0 it is the sooner."""
+    return float(log_rank_scores([*first, *second])[: len(first)].sum())
+
+
+def fewest_to_rank(alpha: float) -> int:
+    """The fewest runs of each of which some outcome is so rare: two of the (2n over n) permutations are the rarest."""
+    return next(n for n in count(2) if 2 / math.comb(2 * n, n) <= alpha)
 
 
 def log_rank_scores(times: Sequence[Time]) -> NDArray[np.float64]:

@@ -2,7 +2,8 @@
 
 import math
 import statistics
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -11,7 +12,8 @@ from scipy.special import stdtr, stdtrit
 from lstm_bench.analysis.interval import Interval
 
 Test = Literal["paired t", "Welch t", "t with the smaller sample's freedom"]
-FEWEST_FOR_WELCH = 5  # in the smaller sample: below, Welch's interval undercovers (see `coverage`)
+FEWEST_FOR_WELCH = 3  # of each, where they are equally many
+FEWEST_OF_UNEQUAL = 10  # in the smaller sample, where they are not: below, Welch's interval undercovers (`coverage`)
 MOST_SEEDS = 1000  # more than anyone would run
 
 
@@ -62,7 +64,7 @@ class Difference:
         The larger of the two (Schuirmann 1987). At most alpha exactly where the interval of confidence 1 - 2 alpha
         lies within +-margin.
         """
-        return max(self._below(-margin - self.mean), 1 - self._below(margin - self.mean))
+        return max(self._below(-margin - self.mean), self._below(self.mean - margin))
 
     def p_at_most(self, bound: float) -> float:
         """One-sided, of a true difference of at most `bound`; of no error, whether it is."""
@@ -107,8 +109,9 @@ def of_pairs(apart: Sequence[float]) -> Difference:
 def unpaired(first: Sequence[float], second: Sequence[float]) -> Difference:
     """Of two samples with variances of their own, by Welch's t test (1947).
 
-    Below five values Welch's freedom is too large for the smaller sample: there its own n - 1 is taken, which is never
-    too large (Mickey and Brown 1966, Annals of Mathematical Statistics 37).
+    His freedom serves samples of equal size. Where a small one meets a larger one it is too large, the more so the
+    higher the confidence: there the smaller one's own n - 1 is taken, which is never too large (Mickey and Brown 1966,
+    Annals of Mathematical Statistics 37).
 
     Raises:
         ValueError: fewer than two values in a sample.
@@ -118,18 +121,21 @@ def unpaired(first: Sequence[float], second: Sequence[float]) -> Difference:
     n = min(len(first), len(second))
     shares = [statistics.variance(sample) / len(sample) for sample in (first, second)]
     mean, error = statistics.fmean(first) - statistics.fmean(second), math.sqrt(sum(shares))
-    if n < FEWEST_FOR_WELCH or error == 0:
+    fewest = FEWEST_FOR_WELCH if len(first) == len(second) else FEWEST_OF_UNEQUAL
+    if n < fewest or error == 0:
         return Difference(mean, error, n - 1, n, "t with the smaller sample's freedom")
-    spent = sum(share**2 / (len(sample) - 1) for share, sample in zip(shares, (first, second), strict=True))
-    return Difference(mean, error, sum(shares) ** 2 / spent, n, "Welch t")
+    parts = [share / sum(shares) for share in shares]  # first: squares of small variances would vanish
+    spent = sum(part**2 / (len(sample) - 1) for part, sample in zip(parts, (first, second), strict=True))
+    return Difference(mean, error, 1 / spent, n, "Welch t")
 
 
 def seeds_to_decide(found: Difference, margin: float = 0.0, confidence: float = 0.95) -> int | None:
     """The fewest seeds of each at which the difference would be decided, were it and the spread as they look now.
 
     Decided: the interval leaves 0 out, or the one of confidence 1 - 2 alpha lies within +-margin. The error of n seeds
-    is the one at hand times sqrt(n_now / n). Of difference and spread we have but estimates from the few values at
-    hand, and half the samples of that size would show a smaller difference: an order of size, not a promise.
+    is the one at hand times sqrt(n_now / n), and freedom grows as n - 1 does: so that what is undecided needs more
+    seeds than it has. Of difference and spread we have but estimates from the few values at hand, and half the samples
+    of that size would show a smaller difference: an order of size, not a promise.
 
     Args:
         found: from at least two seeds of each.
@@ -140,11 +146,12 @@ def seeds_to_decide(found: Difference, margin: float = 0.0, confidence: float = 
         None above `MOST_SEEDS`.
     """
     apart = abs(found.mean)
-    for n, freedom, error in _by_size(found):
-        parted, within = (float(stdtrit(freedom, level)) * error for level in ((1 + confidence) / 2, confidence))
-        if parted < apart or within < margin - apart:
-            return n
-    return None
+
+    def decided(freedom: float, error: float) -> bool:
+        two_sided, one_sided = stdtrit(freedom, [(1 + confidence) / 2, confidence])
+        return bool(two_sided * error < apart or one_sided * error < margin - apart)
+
+    return _fewest(found, decided)
 
 
 def seeds_to_judge(loss: Difference, margin: float, alarm: float, passing: float) -> int | None:
@@ -159,15 +166,21 @@ def seeds_to_judge(loss: Difference, margin: float, alarm: float, passing: float
     Returns:
         More than there are; None above `MOST_SEEDS`.
     """
-    for n, freedom, error in _by_size(loss):
-        told, excluded = (float(stdtrit(freedom, 1 - level)) * error for level in (alarm, passing))
-        if n > loss.n and (told < loss.mean > margin or excluded < margin - loss.mean):
-            return n
-    return None
+
+    def decided(freedom: float, error: float) -> bool:
+        told, excluded = stdtrit(freedom, [1 - alarm, 1 - passing])
+        return bool(told * error < loss.mean > margin or excluded * error < margin - loss.mean)
+
+    found = _fewest(loss, decided)
+    return None if found is None else max(found, loss.n + 1)
 
 
-def _by_size(found: Difference) -> Iterator[tuple[int, int, float]]:
-    """Sizes of samples, with the freedom and the error that the difference would have."""
-    spread, samples = found.error * math.sqrt(found.n), 1 if found.test == "paired t" else 2
-    for n in range(2, MOST_SEEDS + 1):
-        yield n, n - 1 if n < FEWEST_FOR_WELCH else samples * (n - 1), spread / math.sqrt(n)
+def _fewest(found: Difference, decided: Callable[[float, float], bool]) -> int | None:
+    """The fewest seeds of each whose freedom and error decide; whatever decides does so with more, too."""
+    sizes = range(2, MOST_SEEDS + 1)
+
+    def enough(n: int) -> bool:
+        return decided(found.freedom * (n - 1) / (found.n - 1), found.error * math.sqrt(found.n / n))
+
+    place = bisect_left(sizes, x=True, key=enough)
+    return sizes[place] if place < len(sizes) else None

@@ -1,11 +1,12 @@
 """One setting against another by one measure: both values, how far apart, how sure, and a word."""
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from lstm_bench.analysis.censored import Time, log_rank_p, median_time, sooner
+from lstm_bench.analysis.censored import Time, excess_hits, fewest_to_rank, log_rank_p, median_time, sooner
 from lstm_bench.analysis.difference import Difference, paired, seeds_to_decide, unpaired
 from lstm_bench.analysis.interval import Interval, mean_interval
 from lstm_bench.analysis.loss import Loss, loss_of_times, loss_of_values
@@ -14,7 +15,8 @@ from lstm_bench.analysis.measures import Measure, as_scaled, times_of, values_of
 from lstm_bench.analysis.wins import Wins, higher, lower, paired_wins, wins
 
 Word = Literal["better", "worse", "equivalent", "undecided"]
-FEWEST_TO_RANK = 4  # runs of each: of fewer no permutation of two samples is rarer than 1 in 20
+FEWEST_PAIRS = 3  # of two, coarse scores are too often equally far apart: then t is sure of what is chance (`coverage`)
+LARGEST = math.log(sys.float_info.max)  # whose exponential is still a number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +37,8 @@ class Finding:
         margin: of equivalence, in words.
         word: of the first.
         test: which one, and why, in a few words.
-        seeds: how many of each would likely decide it; None where it is decided, or where no number would.
+        seeds: how many of each would likely decide it, or of censored times could at all; None where it is decided, or
+            where no number would.
         missed: how many runs of each missed the target.
         loss: whether the first is worse, asked one-sided; None where nothing can be said.
     """
@@ -77,8 +80,8 @@ def finding_of_values(
     first: Mapping[int, float], second: Mapping[int, float], measure: Measure, margin: Margin, confidence: float = 0.95
 ) -> Finding:
     """Likewise, from a value of each by seed, or by any number where `measure.paired` is not."""
-    seeds = sorted(first.keys() & second.keys()) if measure.paired else []
-    by_seed, points = len(seeds) > 1, higher if measure.maximize else lower
+    seeds, points = _pairs(first, second, measure), higher if measure.maximize else lower
+    by_seed = bool(seeds)
     one, other = ([side[s] for s in seeds] if by_seed else list(side.values()) for side in (first, second))
     judged, against = (_mean(list(side.values()), measure) for side in (first, second))
     blank = Finding(
@@ -102,6 +105,12 @@ def finding_of_values(
         test=_test(apart, measure, by_seed=by_seed),
         seeds=seeds_to_decide(apart, width, confidence) if word == "undecided" else None,
     )
+
+
+def _pairs(first: Mapping[int, Any], second: Mapping[int, Any], measure: Measure) -> list[int]:
+    """The seeds to pair by: those of both, where they are enough and at least half of the smaller sample."""
+    seeds = sorted(first.keys() & second.keys()) if measure.paired else []
+    return seeds if len(seeds) >= max(FEWEST_PAIRS, min(len(first), len(second)) / 2) else []
 
 
 def _apart(one: Sequence[float], other: Sequence[float], measure: Measure, *, by_seed: bool) -> Difference:
@@ -128,7 +137,7 @@ def _test(apart: Difference, measure: Measure, *, by_seed: bool) -> str:
     what = "ratios" if measure.scale == "log" else "differences"
     if by_seed:
         return f"paired t of {what}: both had the {apart.n} seeds"
-    why = "a seed says nothing of a clock or of memory" if not measure.paired else "no two seeds that both had"
+    why = "a seed says nothing of a clock or of memory" if not measure.paired else "too few seeds that both had"
     return f"{apart.test} of {what}: {why}"
 
 
@@ -140,7 +149,7 @@ def unscaled(interval: Interval, measure: Measure) -> Interval:
     """An interval on the measure's scale as values, or as ratios of them."""
     if measure.scale == "linear":
         return interval
-    low, high = (None if end is None else math.exp(end) for end in (interval.low, interval.high))
+    low, high = (None if end is None else math.exp(min(end, LARGEST)) for end in (interval.low, interval.high))
     return Interval(math.exp(interval.mean), low, high, interval.n)
 
 
@@ -162,10 +171,10 @@ def _of_censored(
 ) -> Finding:
     """Where some missed the target: by ranks, which need no value of theirs."""
     one, other = list(first.values()), list(second.values())
-    seeds = sorted(first.keys() & second.keys()) if measure.paired else []
+    seeds = _pairs(first, second, measure)
     pairs = [first[s] for s in seeds], [second[s] for s in seeds]
-    won = paired_wins(*pairs, sooner, confidence) if len(seeds) > 1 else wins(one, other, sooner, confidence)
-    p_value, few = log_rank_p(one, other), min(len(one), len(other)) < FEWEST_TO_RANK
+    won = paired_wins(*pairs, sooner, confidence) if seeds else wins(one, other, sooner, confidence)
+    p_value, fewest = log_rank_p(one, other), fewest_to_rank(1 - confidence)
     decided = p_value <= 1 - confidence
     return Finding(
         measure=measure,
@@ -176,8 +185,8 @@ def _of_censored(
         test="log-rank, by permutation: some missed the target",
         p_value=p_value,
         wins=won,
-        word="undecided" if not decided else "better" if won.share > 0.5 else "worse",
-        seeds=FEWEST_TO_RANK if few and not decided else None,
+        word="undecided" if not decided else "better" if excess_hits(one, other) > 0 else "worse",
+        seeds=fewest if not decided and min(len(one), len(other)) < fewest else None,
         missed=(sum(not time.hit for time in one), sum(not time.hit for time in other)),
         loss=loss_of_times(one, other, measure, margin, None),
     )

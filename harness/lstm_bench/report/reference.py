@@ -28,14 +28,18 @@ def rendered(suite: str, boards: Sequence[Board]) -> str:
     screen, width = io.StringIO(), WIDTH if len(boards) < MANY else LISTED
     Console(file=screen, width=width, highlight=False, markup=False).print(answers(boards, width))
     table = "\n".join(line.rstrip() for line in screen.getvalue().splitlines())
+    return f"```\n{table}\n```\n\nPrinted by `make bench SUITE={suite}` on {origin(boards)}."
+
+
+def origin(boards: Sequence[Board]) -> str:
+    """The machine, versions and commits that boards came from."""
     machine = boards[0]["confirmed"]["machine"]
     versions = ", ".join(f"{name} {machine['versions'][name]}" for name in ("torch", "optuna", "mlflow"))
     commits = dict.fromkeys(board["confirmed"]["machine"].get("commit", "unknown") for board in boards)
-    where = (
+    return (
         f"{machine['cpu']}, {machine['cores']} cores; Python {machine['python']}, {versions}; "
         f"commit {', '.join(commits)}"
     )
-    return f"```\n{table}\n```\n\nPrinted by `make bench SUITE={suite}` on {where}."
 
 
 def insert(text: str, suite: str, block: str) -> str:

@@ -29,9 +29,7 @@ def importance_bars(study: str, importances: Importances, trials: int) -> Drawin
     asks = "; ".join(f"{method}: {ASKS[method]}" for method in importances)
     few = scarce(trials, len(paths))
     note = f"{asks}. Lines: 90 % of bootstraps of the trials.{f' {few}.' if few else ''}"
-    figure, axes = blank(
-        study, note, height=1.6 + (0.15 + 0.2 * len(importances)) * len(paths) + 0.25 * (len(importances) > 1)
-    )
+    figure, axes = blank(study, note, height=1.8 + (0.15 + 0.2 * len(importances)) * len(paths))
     height = BARS / len(importances)
     for k, (method, shares) in enumerate(importances.items()):
         at = {path: -place - (k - (len(importances) - 1) / 2) * height for place, path in enumerate(paths)}

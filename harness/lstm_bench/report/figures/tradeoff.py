@@ -111,8 +111,9 @@ def _scatter(axes: Axes, cloud: Cloud, points: Mapping[int, Point], label: str, 
 
 
 def _number(axes: Axes, points: Mapping[int, Point], number: int, colour: str, *, below: bool) -> None:
+    y, x, *_ = points[number]
     offset = (5, -12 if below else 5)
-    axes.annotate(str(number), points[number][1::-1], offset, textcoords="offset points", color=colour, zorder=4)
+    axes.annotate(str(number), (x, y), offset, textcoords="offset points", color=colour, zorder=4)
 
 
 def _listed(points: Mapping[int, Point]) -> str:
