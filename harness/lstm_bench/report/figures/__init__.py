@@ -7,13 +7,13 @@ from lstm_bench.analysis.board import make_board
 from lstm_bench.record.files import Results
 from lstm_bench.record.study import StudyFiles, trials_of
 from lstm_bench.report.figures.curves import By
-from lstm_bench.report.figures.drawing import Drawing, png
+from lstm_bench.report.figures.drawing import Drawing, png, svg
 from lstm_bench.report.figures.importances import importance_bars
 from lstm_bench.report.figures.learning import learning_curves
 from lstm_bench.report.figures.parallel import parallel_coordinates
 from lstm_bench.report.figures.tradeoff import trade_off
 
-__all__ = ["Drawing", "png", "study_figures"]
+__all__ = ["Drawing", "png", "study_figures", "svg"]
 
 
 def study_figures(
