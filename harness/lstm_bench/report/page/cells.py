@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from lstm_bench.analysis.interval import Interval
-from lstm_bench.report.table import figure, span
+from lstm_bench.report.table import figure
 
 Look = Literal["", "number", "command", "better", "worse", "equivalent", "undecided"]
 
@@ -49,20 +49,33 @@ class Table:
 
 
 def number(value: float | None, unit: str = "", aside: str = "") -> Cell:
-    """A figure to four digits; empty where there is none."""
+    """A figure; empty where there is none."""
     if value is None:
         return Cell(look="number")
-    text = f"{value:,.0f}" if abs(value) >= 1000 and value % 1 == 0 else figure(value)
-    return Cell(f"{text} {unit}".rstrip(), aside, value if math.isfinite(value) else None, "number")
+    return Cell(f"{digits(value)} {unit}".rstrip(), aside, value if math.isfinite(value) else None, "number")
 
 
-def with_interval(interval: Interval | Mapping[str, Any] | None, unit: str = "", form: str = ".4g") -> Cell:
-    """A mean with its interval beside it."""
+def digits(value: float) -> str:
+    """A figure to four digits that matter; a large one as people write it."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else figure(value)
+
+
+def with_interval(interval: Interval | Mapping[str, Any] | None, unit: str = "", form: str = "") -> Cell:
+    """A mean with its interval beside it, where that is more than a point.
+
+    Args:
+        interval: as it is, or as a board says it.
+        unit: after the mean.
+        form: of all three, such as `+.3g`; nothing: as a figure.
+    """
     if interval is None:
         return Cell(look="number")
-    ends = {"low": interval.low, "high": interval.high, "mean": interval.mean} if isinstance(interval, Interval) else interval
-    mean = float(ends["mean"])
-    return Cell(f"{mean:{form}} {unit}".rstrip(), "" if ends["low"] is None else span(ends, form), mean, "number")
+    ends = interval if isinstance(interval, Mapping) else asdict(interval)
+    mean, low, high = (
+        None if (value := ends[end]) is None else format(value, form) if form else digits(value)
+        for end in ("mean", "low", "high")
+    )
+    return Cell(f"{mean} {unit}".rstrip(), f"[{low}, {high}]" if low and ends["low"] < ends["high"] else "", ends["mean"], "number")
 
 
 def duration(seconds: float) -> str:

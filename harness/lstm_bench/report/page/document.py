@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from lstm_bench.report.listing import asked_lines
 from lstm_bench.report.page import tables, verdicts, yardstick
-from lstm_bench.report.page.contents import Report
+from lstm_bench.report.page.contents import Report, Study
 from lstm_bench.report.page.environment import places
 from lstm_bench.report.page.pictures import Picture
 from lstm_bench.report.page.words import sentences
@@ -38,7 +38,7 @@ def document(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> str:
         verdicts=verdicts,
         yardstick=yardstick,
         asked_lines=asked_lines,
-        setting=setting,
+        options_of=options_of,
         places=places(report),
         title=title(report),
     )
@@ -48,6 +48,11 @@ def title(report: Report) -> str:
     """What the page is called."""
     names = [study.name for study in report.studies]
     return names[0] if len(names) == 1 else f"{len(names)} studies in {report.results.root}"
+
+
+def options_of(study: Study) -> str:
+    """What its task was asked with, but what is empty."""
+    return setting({option: value for option, value in study.board["options"].items() if value != ""})
 
 
 def digest(text: str) -> str:

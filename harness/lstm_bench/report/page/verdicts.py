@@ -1,15 +1,15 @@
 """Study against study as a table: each measure with both values, how far apart, how sure, and a word."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from lstm_bench.analysis.interval import Interval
 from lstm_bench.analysis.verdict import Finding
 from lstm_bench.analysis.versus import Versus
 from lstm_bench.report.page.cells import Cell, Table, with_interval
-from lstm_bench.report.table import span
 
-HEADS = ["study", "measure", "its value", "the best study's", "difference", "P(it is better)", "P(equivalent)", "it is"]
-HEADS += ["margin", "test", "decided by"]
+HEADS = ["study", "measure", "it is", "its value", "the best study's", "difference", "P(it is better)", "P(equivalent)"]
+HEADS += ["margin", "decided by", "test"]
 
 
 def verdicts_table(verdicts: Sequence[Versus]) -> Table:
@@ -42,15 +42,15 @@ def _row(study: str, finding: Finding) -> list[Cell]:
     return [
         Cell(study),
         Cell(finding.measure.label),
+        Cell(finding.word, look=finding.word),
         own,
         other,
         _difference(finding),
         Cell(look="number") if won is None else Cell(f"{won.share:.2f}", f"[{won.low:.2f}, {won.high:.2f}]", won.share, "number"),
         Cell(look="number") if finding.p_equivalent is None else _share(finding.p_equivalent),
-        Cell(finding.word, look=finding.word),
         Cell(finding.margin),
-        Cell(finding.test),
         Cell("" if finding.seeds is None else f"about {finding.seeds} seeds", sort=finding.seeds),
+        Cell(finding.test),
     ]
 
 
@@ -59,7 +59,7 @@ def _value(value: Interval | None, unit: str, missed: int) -> Cell:
     if value is None:
         return Cell("", said, look="number")
     cell = with_interval(value, unit)
-    return Cell(cell.text, f"{cell.aside} {said}".strip(), cell.sort, cell.look)
+    return replace(cell, aside=f"{cell.aside} {said}".strip())
 
 
 def _difference(finding: Finding) -> Cell:
@@ -68,8 +68,8 @@ def _difference(finding: Finding) -> Cell:
         return Cell(look="number")
     if finding.measure.scale == "linear":
         return with_interval(apart, form="+.3g")
-    ends = "" if apart.low is None else span({"low": apart.low, "high": apart.high}, ".3g")
-    return Cell(f"× {apart.mean:.3g}", ends, apart.mean, "number")
+    cell = with_interval(apart, form=".3g")
+    return replace(cell, text=f"× {cell.text}")
 
 
 def _share(share: float) -> Cell:

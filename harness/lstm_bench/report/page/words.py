@@ -5,10 +5,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from lstm_bench.analysis.answer import Board, chosen, goal_of
+from lstm_bench.analysis.verdict import Word
 from lstm_bench.report.page.cells import duration
 from lstm_bench.report.page.contents import Answer, Study
 from lstm_bench.report.table import figure, score, seeds, setting, span
 
+BESIDE = {"better": "better than", "worse": "worse than", "undecided": "not told apart from"}
 TOLD = {"worse": "worse", "equivalent": "equally well", "undecided": "not told apart", "better": "better"}
 
 
@@ -31,8 +33,8 @@ def sentences(answer: Answer) -> Sentences:
         led = f"{who} led the search of {study.name} with {score(board, found['score'])} on valid."
         lucky = "The best of many is lucky, and no fresh seed confirms it"
         return Sentences(led, f"{lucky}: `lstm-bench confirm {study.name}`.", _cost(study))
-    of = f", of {len(answer.studies)} studies the best" if len(answer.studies) > 1 else ""
-    which = f"{who} learns {board['task']} best (study {study.name}{of})."
+    of = f", the best of {len(answer.studies)} studies" if len(answer.studies) > 1 else ""
+    which = f"{who} learns {board['task']} best ({study.name}{of})."
     return Sentences(which, " ".join([*_score(board), *_others(answer)]), _cost(study))
 
 
@@ -43,15 +45,16 @@ def _score(board: Board) -> Iterator[str]:
     goal, floors = goal_of(board), board["confirmed"]["floors"]
     if floors:
         name, floor = (max if goal.maximize else min)(floors.items(), key=lambda one: one[1]["score"])
-        yield f"It is {against_floor(floor, maximize=goal.maximize)} the strongest floor, {name} ({figure(floor['score'])})."
+        how = BESIDE[against_floor(floor, maximize=goal.maximize)]
+        yield f"It is {how} the strongest floor, {name} ({figure(floor['score'])})."
 
 
-def against_floor(floor: Mapping[str, Any], *, maximize: bool) -> str:
+def against_floor(floor: Mapping[str, Any], *, maximize: bool) -> Word:
     """How a confirmed setting stands to a floor, by the interval of the paired difference."""
     low, high, mean = (floor["difference"][end] for end in ("low", "high", "mean"))
     if low is None or low <= 0 <= high:
-        return "not told apart from"
-    return "better than" if (mean > 0) == maximize else "worse than"
+        return "undecided"
+    return "better" if (mean > 0) == maximize else "worse"
 
 
 def _others(answer: Answer) -> Iterator[str]:

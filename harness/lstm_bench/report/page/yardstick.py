@@ -119,6 +119,7 @@ def _beside(mark: Mark, study: Study) -> list[Cell]:
     if mark.floor:
         word = against_floor(mark.floor, maximize=goal.maximize)
         at = at_floor(mark.floor)
-        return [with_interval(mark.floor["difference"], form="+.3g"), Cell(word, f"at floor: {at}" if at else "")]
+        beside = f"at floor: {at}" if at else ""
+        return [with_interval(mark.floor["difference"], form="+.3g"), Cell(word, beside, look=word)]
     apart = found["score"]["mean"] - mark.score
     return [Cell(f"{apart:+.3g}", sort=apart, look="number"), Cell()]
