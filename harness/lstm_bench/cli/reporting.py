@@ -23,7 +23,9 @@ class Format(StrEnum):
 
 def report(
     context: typer.Context,
-    names: Annotated[list[str] | None, typer.Argument(metavar="[STUDY ...]", help="Studies, by name. Default: all.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[STUDY ...]", help="Studies, by name. Default: all.")
+    ] = None,
     look: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
     form: Annotated[Format, typer.Option("--format", help="The page, or its text or data.")] = Format.HTML,
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Default: in reports/ of the results.")] = None,

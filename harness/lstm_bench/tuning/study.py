@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import count
 from typing import Any
@@ -18,7 +18,7 @@ from lstm_bench.record.files import Results
 from lstm_bench.record.study import Purpose, StudyFiles
 from lstm_bench.spec import RunSpec, Value, checked
 from lstm_bench.suites import Budget, Strategy, StudyTable
-from lstm_bench.task import Task, told
+from lstm_bench.task import Published, Task, told
 from lstm_bench.tuning.measures import check_objectives
 from lstm_bench.tuning.methods import Method, make_pruner, refuse
 from lstm_bench.tuning.ranges import longest
@@ -180,9 +180,10 @@ class Question:
 
 def published(task: Task) -> list[dict[str, Any]]:
     """What others reached: a `score` each, or the `sequences` to the criterion where that is what a paper counts."""
+    scores: Sequence[Published] = told(task, "published", ())
     counts: Mapping[str, float] = told(task, "sequences", {})
     return [
-        *(asdict(one) for one in told(task, "published", ())),
+        *(asdict(one) for one in scores),
         *({"model": what, "sequences": count} for what, count in counts.items()),
     ]
 

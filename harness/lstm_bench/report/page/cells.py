@@ -75,7 +75,12 @@ def with_interval(interval: Interval | Mapping[str, Any] | None, unit: str = "",
         None if (value := ends[end]) is None else format(value, form) if form else digits(value)
         for end in ("mean", "low", "high")
     )
-    return Cell(f"{mean} {unit}".rstrip(), f"[{low}, {high}]" if low and ends["low"] < ends["high"] else "", ends["mean"], "number")
+    return Cell(
+        f"{mean} {unit}".rstrip(),
+        f"[{low}, {high}]" if low and ends["low"] < ends["high"] else "",
+        ends["mean"],
+        "number",
+    )
 
 
 def duration(seconds: float) -> str:

@@ -123,8 +123,13 @@ def read_report(results: Results, names: Sequence[str] = ()) -> Report:
     for name in names:
         if name not in known:
             raise unknown("study", name, known)
-    studies = [read_study(results, known[name]) for name in dict.fromkeys(names or known)]
-    return Report(results, [answer_of(group) for group in _by_question(studies)])
+    return report_of(results, [known[name] for name in dict.fromkeys(names or known)])
+
+
+def report_of(results: Results, studies: Iterable[StudyFiles]) -> Report:
+    """What these studies have to tell."""
+    read = [read_study(results, files) for files in studies]
+    return Report(results, [answer_of(group) for group in _by_question(read)])
 
 
 def read_study(results: Results, files: StudyFiles) -> Study:

@@ -35,7 +35,9 @@ def places(report: Report) -> list[Place]:
         machine = study.machine or (study.board["confirmed"] or {}).get("machine", {})
         facts = {key: _worded(value) for key, value in machine.items() if key not in OWN}
         one = Place([study.name], facts, dict(machine.get("versions", {})), _diff(report.results, machine))
-        same = next((at for at in found if (at.facts, at.versions, at.diff) == (one.facts, one.versions, one.diff)), None)
+        same = next(
+            (at for at in found if (at.facts, at.versions, at.diff) == (one.facts, one.versions, one.diff)), None
+        )
         if same:
             same.studies.append(study.name)
         else:
@@ -52,4 +54,4 @@ def _diff(results: Results, machine: Mapping[str, Any]) -> str:
     if "diff" not in machine or not kept.exists():
         return ""
     text = kept.read_text("utf-8", errors="replace")
-    return text if len(text) <= LONGEST_DIFF else f"{text[:LONGEST_DIFF]}\n... the rest stands in {kept}"
+    return text if len(text) <= LONGEST_DIFF else f"{text[:LONGEST_DIFF]}\n... the rest stands in {kept.name}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from lstm_bench.record.disk import SCHEMA, as_json
 from lstm_bench.report.note import code, escaped
-from lstm_bench.report.page.cells import Table
+from lstm_bench.report.page.cells import Cell, Table
 from lstm_bench.report.page.contents import Answer, Report, Study
 from lstm_bench.report.page.tables import standings
 from lstm_bench.report.page.verdicts import remarks, verdicts_table
@@ -34,22 +34,25 @@ def _markdown(answer: Answer) -> Iterator[str]:
 def _markdown_table(table: Table) -> str:
     heads = f"| {' | '.join(map(escaped, table.heads))} |"
     rules = "|" + "|".join("---:" if table.is_numeric(at) else "---" for at in range(len(table.heads))) + "|"
-    rows = [
-        f"| {' | '.join(code(cell.text) if cell.look == 'command' else escaped(f'{cell.text} {cell.aside}') for cell in row)} |"
-        for row in table.rows
-    ]
-    return "\n".join([heads, rules, *rows])
+    return "\n".join([heads, rules, *(f"| {' | '.join(map(_markdown_cell, row))} |" for row in table.rows)])
+
+
+def _markdown_cell(cell: Cell) -> str:
+    return code(cell.text) if cell.look == "command" else escaped(f"{cell.text} {cell.aside}")
 
 
 def as_csv(report: Report) -> str:
-    """A row a run: its place, how it ended, its settings by path, its figures by name, and the command that repeats it."""
-    rows = [row for study in report.studies for row in run_rows(study)]
-    flat = [{**row, **row.pop("settings"), **row.pop("metrics"), "command": row.pop("command")} for row in rows]
+    """A row a run: its place, how it ended, the command that repeats it, its settings by path, its figures by name."""
+    rows = [_flat(**row) for study in report.studies for row in run_rows(study)]
     file = io.StringIO()
-    writer = csv.DictWriter(file, list(dict.fromkeys(name for row in flat for name in row)), lineterminator="\n")
+    writer = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(flat)
+    writer.writerows(rows)
     return file.getvalue()
+
+
+def _flat(*, settings: dict[str, Any], metrics: dict[str, float], **row: Any) -> dict[str, Any]:
+    return {**row, **settings, **metrics}
 
 
 def as_data(report: Report) -> str:
@@ -91,7 +94,7 @@ def run_rows(study: Study) -> Iterator[dict[str, Any]]:
             "seed": line.seed,
             "status": line.status and line.status.value,
             "reused": line.reused,
+            "command": f"lstm-bench repro {line.run}",
             "settings": dict(line.settings),
             "metrics": dict(run.result.metrics) if run.result else {},
-            "command": f"lstm-bench repro {line.run}",
         }

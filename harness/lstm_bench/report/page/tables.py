@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from lstm_bench.analysis.answer import chosen, goal_of
 from lstm_bench.report.page.cells import Cell, Table, number, time, with_interval
 from lstm_bench.report.page.contents import Answer, Report, Run, Study
-from lstm_bench.report.table import figure, fresh, ordinal, setting
+from lstm_bench.report.table import fresh, ordinal, setting
 
 MOST_RUNS = 3000  # rows: more would make a page that a phone does not open
 
@@ -14,7 +14,14 @@ MOST_RUNS = 3000  # rows: more would make a page that a phone does not open
 def standings(answer: Answer) -> Table:
     """The studies of a question, the best first."""
     goal = goal_of(answer.best.board)
-    heads = ["study", "best setting", f"test {goal.metric}", "valid, fresh seeds", "valid, in the search", "fresh seeds"]
+    heads = [
+        "study",
+        "best setting",
+        f"test {goal.metric}",
+        "valid, fresh seeds",
+        "valid, in the search",
+        "fresh seeds",
+    ]
     heads += ["training of a run", "peak memory, MiB", "weights", "made by"]
     return Table("The studies of this question, the best first", heads, [_standing(one) for one in answer.studies])
 
@@ -28,7 +35,7 @@ def _standing(study: Study) -> list[Cell]:
         Cell(setting(best["settings"]) or "as asked" if best else "no complete trial"),
         with_interval(found["score"]) if found else Cell("not confirmed"),
         with_interval(held and held["valid"]),
-        number(best and best["score"]),
+        number(best["score"] if best else None),
         number(found["score"]["n"] if found else 0),
         time(found.get("train_seconds")),
         number(memory.get("memory/peak_private_mib", memory.get("memory/peak_rss_mib"))),
@@ -38,13 +45,20 @@ def _standing(study: Study) -> list[Cell]:
 
 
 def _made_by(study: Study) -> Cell:
-    return Cell(" && ".join(study.commands) or f"lstm-bench search {study.files.path}/study.toml --name NEW", look="command")
+    return Cell(" && ".join(study.commands) or "lstm-bench search study.toml --name NEW", look="command")
 
 
 def contenders(study: Study) -> Table:
     """A study's settings that were run again on fresh seeds, in the search's order."""
     goal, winner = goal_of(study.board), chosen(study.board)
-    heads = ["place in the search", "setting", "valid, in the search", "valid, fresh seeds", f"test {goal.metric}", "again"]
+    heads = [
+        "place in the search",
+        "setting",
+        "valid, in the search",
+        "valid, fresh seeds",
+        f"test {goal.metric}",
+        "again",
+    ]
     rows = []
     for place, one in enumerate(study.board["contenders"], 1):
         held, won = fresh(one), bool(winner and one["trial"] == winner["trial"])
@@ -84,7 +98,9 @@ def _cost(study: Study) -> list[Cell]:
         _percent(found.get("mfu")),
         number(found.get("timesteps_per_second")),
         number(max(memory, default=None)),
-        Cell(f"{reached} of {len(hits)}", sort=reached / len(hits), look="number") if has_target else Cell(look="number"),
+        Cell(f"{reached} of {len(hits)}", sort=reached / len(hits), look="number")
+        if has_target
+        else Cell(look="number"),
         _made_by(study),
     ]
 

@@ -28,8 +28,8 @@ def remarks(verdicts: Sequence[Versus]) -> Iterator[str]:
     confidences = {finding.confidence for one in verdicts for finding in one.findings}
     for confidence in confidences:
         yield (
-            f"Differences and P(it is better) have intervals of {100 * confidence:.4g} % confidence, so that all verdicts "
-            "by one measure hold together in 95 of 100 comparisons; values have 95 % intervals."
+            f"Differences and P(it is better) have intervals of {100 * confidence:.4g} % confidence, so that all "
+            "verdicts by one measure hold together in 95 of 100 comparisons; values have 95 % intervals."
         )
 
 
@@ -46,7 +46,9 @@ def _row(study: str, finding: Finding) -> list[Cell]:
         own,
         other,
         _difference(finding),
-        Cell(look="number") if won is None else Cell(f"{won.share:.2f}", f"[{won.low:.2f}, {won.high:.2f}]", won.share, "number"),
+        Cell(look="number")
+        if won is None
+        else Cell(f"{won.share:.2f}", f"[{won.low:.2f}, {won.high:.2f}]", won.share, "number"),
         Cell(look="number") if finding.p_equivalent is None else _share(finding.p_equivalent),
         Cell(finding.margin),
         Cell("" if finding.seeds is None else f"about {finding.seeds} seeds", sort=finding.seeds),

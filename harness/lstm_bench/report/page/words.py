@@ -74,4 +74,5 @@ def _cost(study: Study) -> str:
         return took
     memory = found["memory"].get("memory/peak_private_mib") or found["memory"].get("memory/peak_rss_mib")
     needs = f" and needs {memory:.0f} MiB" if memory else ""
-    return f"{took} One run of it trains for {duration(found['train_seconds'])}{needs}; it has {found['parameters']:,.0f} weights."
+    weights = f"it has {found['parameters']:,.0f} weights"
+    return f"{took} One run of it trains for {duration(found['train_seconds'])}{needs}; {weights}."

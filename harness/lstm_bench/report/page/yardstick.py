@@ -34,7 +34,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Where the confirmed score and what it is measured by lie on a line, in percent of it; the better the further right.
+    """Where a confirmed score and what it is measured by lie on a line, in percent of it; the better the further right.
 
     Attributes:
         mean: of the confirmed score.
@@ -104,9 +104,11 @@ def yardsticks(study: Study) -> Table:
     """The same as a table, with the difference to each floor, paired by seed, and sequences that others needed."""
     goal = goal_of(study.board)
     rows = [[Cell(mark.kind), Cell(mark.name), number(mark.score), *_beside(mark, study)] for mark in marks_of(study)]
-    for one in study.asked.get("published", ()):
-        if "sequences" in one:
-            rows.append([Cell("published"), Cell(f"{one['model']}, sequences"), number(one["sequences"]), Cell(), Cell()])
+    counts = [one for one in study.asked.get("published", ()) if "sequences" in one]
+    rows += [
+        [Cell("published"), Cell(f"{one['model']}, sequences"), number(one["sequences"]), Cell(), Cell()]
+        for one in counts
+    ]
     heads = ["measure", "which", goal.unit or goal.metric, "the best setting's difference", "it is"]
     return Table(f"What the score of {study.name} is measured by", heads, rows)
 
