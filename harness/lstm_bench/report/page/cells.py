@@ -85,7 +85,7 @@ def with_interval(interval: Interval | Mapping[str, Any] | None, unit: str = "",
 
 def duration(seconds: float) -> str:
     """A time as a person says it: `2.2 s`, `1 min 20 s`, `2 h 5 min`."""
-    if seconds < 60:
+    if round(seconds, 1) < 60:
         return f"{seconds:.3g} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:

@@ -11,7 +11,7 @@ from lstm_bench.report.page.contents import Answer, Study
 from lstm_bench.report.table import figure, score, seeds, setting, span
 
 BESIDE = {"better": "better than", "worse": "worse than", "undecided": "not told apart from"}
-TOLD = {"worse": "worse", "equivalent": "equally well", "undecided": "not told apart", "better": "better"}
+TOLD = {"worse": "worse", "equivalent": "equivalent", "undecided": "not told apart from it", "better": "better"}
 
 
 class Sentences(NamedTuple):
@@ -60,9 +60,11 @@ def against_floor(floor: Mapping[str, Any], *, maximize: bool) -> Word:
 def _others(answer: Answer) -> Iterator[str]:
     """How the others stand to the best by their score."""
     words = Counter(one.findings[0].word for one in answer.verdicts if one.findings)
-    if words:
-        said = ", ".join(f"{count} {TOLD[word]}" for word, count in words.most_common())
-        yield f"By test score, of {words.total()} other {'study' if words.total() == 1 else 'studies'}: {said}."
+    counts = [f"{count} {'is' if count == 1 else 'are'} {TOLD[word]}" for word, count in words.most_common()]
+    if words.total() == 1:
+        yield f"By test score the other study is {TOLD[next(iter(words))]}."
+    elif words:
+        yield f"By test score, of the other {words.total()} studies {', '.join(counts)}."
 
 
 def _cost(study: Study) -> str:
