@@ -1,4 +1,4 @@
-"""The interpreter of a warm server, begun while its driver still imports: each of the two needs seconds for that."""
+"""Interpreters that are begun while their driver still imports: each of them needs seconds for that, too."""
 
 import os
 import socket
@@ -13,14 +13,18 @@ from lstm_bench import allocator
 from lstm_bench.command import COMMAND, command
 from lstm_bench.plugins import found_alike
 
+# What such an interpreter executes, and the kind of its socket: the server sends packets, the writer a stream.
+SERVER, WRITER = "lstm_bench.pool.server", "lstm_bench.tracking.writer"
+SOCKETS = {SERVER: "SOCK_SEQPACKET", WRITER: "SOCK_STREAM"}
+NICENESS = {SERVER: 0, WRITER: 5}  # training comes first
 # The server must never start a thread of a numeric library; a run sets its own number of threads.
 QUIET = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
-_begun: list["Interpreter"] = []
+_begun: dict[str, "Interpreter"] = {}
 
 
 class Interpreter(NamedTuple):
-    """A process that will be a warm server once it is told of which task.
+    """A process that will know what to do once it is told over its socket.
 
     Attributes:
         process: it.
@@ -33,19 +37,19 @@ class Interpreter(NamedTuple):
     errors: IO[bytes]
 
     def close(self) -> None:
-        """End it, and let go of all that belongs to it."""
+        """End it wherever it is, and let go of all that belongs to it."""
         self.process.kill()
         self.process.wait()
         self.control.close()
         self.errors.close()
 
 
-def start() -> Interpreter:
-    """A new one; see `pool.server`."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+def start(module: str) -> Interpreter:
+    """A new one; see `pool.server` and `tracking.writer`."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, getattr(socket, SOCKETS[module]))
     errors = tempfile.TemporaryFile()  # noqa: SIM115  # whoever takes it closes it
     process = subprocess.Popen(  # noqa: S603  # our own module
-        [sys.executable, "-P", "-m", "lstm_bench.pool.server", str(theirs.fileno()), str(os.getpid())],
+        [sys.executable, "-P", "-m", module, str(theirs.fileno()), str(os.getpid())],
         pass_fds=[theirs.fileno()],
         env=os.environ | allocator.added() | QUIET | found_alike() | {COMMAND: command()},
         stdin=subprocess.DEVNULL,
@@ -53,22 +57,23 @@ def start() -> Interpreter:
         stderr=errors,
         start_new_session=True,  # Ctrl-C is the driver's to hear
     )
+    os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS[module])
     theirs.close()
     return Interpreter(process, ours, errors)
 
 
 @contextmanager
 def begun() -> Iterator[None]:
-    """Within it one is on its way, for who takes it first; nobody having done so, it ends."""
+    """Within it one of each is on its way, for who takes it first; nobody having done so, it ends."""
     if sys.platform == "linux":
-        _begun.append(start())
+        _begun.update({module: start(module) for module in SOCKETS})
     try:
         yield
     finally:
         while _begun:
-            _begun.pop().close()
+            _begun.popitem()[1].close()
 
 
-def take() -> Interpreter:
+def take(module: str) -> Interpreter:
     """The one that is on its way, or else a new one."""
-    return _begun.pop() if _begun else start()
+    return _begun.pop(module, None) or start(module)

@@ -1,11 +1,11 @@
-"""A warm server's interpreter is begun early, taken once, and never left behind."""
+"""An interpreter is begun early, taken once, and never left behind."""
 
 import sys
 
 import pytest
 
 from lstm_bench import interpreter
-from lstm_bench.interpreter import begun, start, take
+from lstm_bench.interpreter import SERVER, WRITER, begun, start, take
 from lstm_bench.pool.server import LONGEST
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a warm server forks")
@@ -13,26 +13,27 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a warm server f
 
 def test_the_one_begun_is_taken_first_and_no_second_time(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
-    monkeypatch.setattr(interpreter, "start", lambda: made.append(start()) or made[-1])
+    monkeypatch.setattr(interpreter, "start", lambda module: made.append((module, start(module))) or made[-1][1])
     with begun():
-        one, other = take(), take()
-    assert made == [one, other]
-    assert one.process.poll() is None, "who takes it ends it"
-    one.close()
-    other.close()
+        one, other, writer = take(SERVER), take(SERVER), take(WRITER)
+    assert made == [(SERVER, one), (WRITER, writer), (SERVER, other)]
+    for mine in (one, other, writer):
+        assert mine.process.poll() is None, "who takes it ends it"
+        mine.close()
 
 
 def test_nobody_having_taken_it_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
-    monkeypatch.setattr(interpreter, "start", lambda: made.append(start()) or made[-1])
+    monkeypatch.setattr(interpreter, "start", lambda module: made.append(start(module)) or made[-1])
     with pytest.raises(RuntimeError, match="misuse"), begun():
         raise RuntimeError("misuse")
-    assert made[0].process.poll() is not None
-    assert interpreter._begun == []
+    assert [one.process.poll() is None for one in made] == [False, False]
+    assert interpreter._begun == {}
 
 
-def test_a_server_that_is_told_of_no_task_ends_quietly() -> None:
-    one = start()
+@pytest.mark.parametrize("module", [SERVER, WRITER])
+def test_one_that_is_told_of_nothing_ends_quietly(module: str) -> None:
+    one = start(module)
     one.control.close()
     assert one.process.wait(60) == 0
     one.errors.seek(0)
@@ -40,7 +41,7 @@ def test_a_server_that_is_told_of_no_task_ends_quietly() -> None:
 
 
 def test_a_server_hears_its_task_when_it_is_ready_to() -> None:
-    one = start()
+    one = start(SERVER)
     one.control.send(b'{"task": "nowhere"}')
     assert b"unknown task 'nowhere'" in one.control.recv(LONGEST)
     one.close()

@@ -73,7 +73,7 @@ class WarmServer:
 
     def __init__(self, warm: RunSpec) -> None:
         self._digest: str | None = None
-        self._process, self._control, self._errors = interpreter.take()
+        self._process, self._control, self._errors = interpreter.take(interpreter.SERVER)
         self._send(warm.to_dict())
 
     def warm_up(self) -> str:

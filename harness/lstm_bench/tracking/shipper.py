@@ -1,18 +1,13 @@
 """The driver's side of MLflow's writer, a process: says whose files it is to follow, and when they are done."""
 
 import json
-import os
-import socket
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
+from lstm_bench import interpreter
 from lstm_bench.errors import BenchError
-from lstm_bench.plugins import found_alike
 from lstm_bench.record.files import Results
 
 MOST = 3  # writers in a row that may end before all is sent
@@ -30,23 +25,11 @@ class Shipper:
         self._results, self._task = results, task
         self._followed: tuple[str, ...] = ()
         self._unsaid: list[str] = []
-        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  # what libraries print is not for the screen
         self._start()
 
     def _start(self) -> None:
-        ours, theirs = socket.socketpair()
-        where = [str(theirs.fileno()), str(self._results.root), self._results.tracking_uri or "", self._task]
-        self._process = subprocess.Popen(  # noqa: S603  # our own module
-            [sys.executable, "-P", "-m", "lstm_bench.tracking.writer", *where],
-            pass_fds=[theirs.fileno()],
-            env=os.environ | found_alike(),
-            stdin=subprocess.DEVNULL,
-            stdout=self._errors,
-            stderr=self._errors,
-            start_new_session=True,  # Ctrl-C is the driver's to hear
-        )
-        theirs.close()
-        self._pipe = Connection(ours.detach())
+        self._process, control, self._errors = interpreter.take(interpreter.WRITER)
+        self._pipe = Connection(control.detach())
         self._alive = True
 
     def __enter__(self) -> "Shipper":
@@ -54,12 +37,12 @@ class Shipper:
 
     def __exit__(self, *exception: object) -> None:
         self._end()
-        self._errors.close()
 
     def _end(self) -> None:
         self._pipe.close()
         self._process.kill()  # wherever it hangs: what it has not sent stands in the files
         self._process.wait()
+        self._errors.close()
 
     def follow(self, what: str, name: str) -> None:
         """Send what these files say from now on.
@@ -71,8 +54,8 @@ class Shipper:
         Raises:
             BenchError: the store in the results folder cannot be used. A server's answer is not waited for.
         """
-        self._followed = what, name
-        self._tell(what, name)
+        self._followed = str(self._results.root), self._results.tracking_uri or "", self._task, what, name
+        self._tell(*self._followed)
         said = {} if self._results.tracking_uri else self._hear()
         if "failed" in said:
             raise BenchError(said["failed"])
@@ -103,10 +86,15 @@ class Shipper:
             if self._alive:
                 yield from said["finished"]
                 return
+            last = self._last_words
             self._replace()  # somebody has shot it: another one sends what the store lacks
-        self._errors.seek(0)
-        last = next((line for line in reversed(self._errors.read().splitlines()) if line.strip()), "no last words")
         yield f"MLflow's writer ended {MOST} times ({last}): `lstm-bench sync` sends what is missing"
+
+    @property
+    def _last_words(self) -> str:
+        self._errors.seek(0)
+        printed = self._errors.read().decode(errors="replace").splitlines()
+        return next((line for line in reversed(printed) if line.strip()), "no last words")
 
     def _replace(self) -> None:
         self._end()

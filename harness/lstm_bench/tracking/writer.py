@@ -2,8 +2,8 @@
 
 A process of its own, since a call to MLflow takes 5 to 15 ms of a core, as much as all else that a trial costs the
 driver, and may hang for as long as a server does. All that it sends stands in the files: killed, it has lost nothing.
-Started as `python -m lstm_bench.tracking.writer FD RESULTS URI TASK`; it speaks JSON over that socket, and ends when
-the driver's end of it closes.
+Started as `python -m lstm_bench.tracking.writer FD PID` (see `interpreter`), perhaps before it is known for what; it
+speaks JSON over that socket, and ends when the driver's end of it closes.
 """
 
 import gc
@@ -25,7 +25,6 @@ from lstm_bench.tracking.view import StudyView
 
 SEND_EVERY = 2.0  # seconds between two looks at the files
 LONGEST_PAUSE = 30.0  # seconds between two tries while the store does not answer
-NICE = 5  # training comes first
 TICK = 0.1  # seconds from one look at whether it answers to the next
 
 
@@ -186,11 +185,9 @@ class Writer:
 
 def main() -> None:
     """Write until the driver has said that this was all, or is gone."""
-    os.nice(NICE)
-    descriptor, root, uri, task = sys.argv[1:]
-    driver = Connection(int(descriptor))
+    driver = Connection(int(sys.argv[1]))
     try:
-        what, name = json.loads(driver.recv_bytes())
+        root, uri, task, what, name = json.loads(driver.recv_bytes())
         writer = Writer(driver, Errand(Results(Path(root), uri or None), task, what, name))
         while True:
             _, ended = json.loads(driver.recv_bytes())
