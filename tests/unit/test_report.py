@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from shown import EVIL
 
 from lstm_bench.analysis.answer import chosen
+from lstm_bench.cli import main
 from lstm_bench.errors import UsageError
 from lstm_bench.execute import spec_of
 from lstm_bench.record.disk import read_lines
@@ -304,3 +305,29 @@ def test_a_study_that_is_not_there_or_a_folder_without_any_is_refused_in_one_lin
         read_report(folder, ["first", "frist"])
     with pytest.raises(UsageError, match=r"no studies in .*: `lstm-bench search adding` makes one"):
         read_report(Results(tmp_path / "none"))
+
+
+def told(folder: Results, *arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(["--results", str(folder.root), "report", *arguments])
+    return ended.value.code
+
+
+def test_the_command_writes_where_it_says_and_opens_it_where_asked(
+    folder: Results, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("typer.launch", opened.append)
+    assert told(folder, "first", "second", "--format", "md", "--open") == 0
+    path = Path(capsys.readouterr().out.strip())
+    assert path == folder.reports / "first+second.md"
+    assert path.read_text().startswith("## toy:Toy")
+    assert opened == [path.as_uri()]
+
+
+def test_what_cannot_be_written_is_one_line(folder: Results, capsys: pytest.CaptureFixture[str]) -> None:
+    assert told(folder, "--format", "csv", "--output", str(folder.root)) == 4
+    assert capsys.readouterr().err == (
+        f"lstm-bench: {folder.root} cannot be written: Is a directory; mend that, then run the same command again: "
+        "what is recorded is kept\n"
+    )

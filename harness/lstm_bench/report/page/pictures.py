@@ -10,7 +10,7 @@ from lstm_bench.record.study import Trial
 from lstm_bench.report.page.contents import Report, Study
 
 SVG, PNG = "image/svg+xml", "image/png"
-MOST_DRAWN = 6  # studies: a study's figures take about a second
+MOST_DRAWN = 4  # studies: a study's figures take about a second
 
 Importances = Callable[[Mapping[str, Any], Sequence[Trial]], Mapping[str, float]]
 
