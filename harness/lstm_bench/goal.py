@@ -50,6 +50,15 @@ class Goal:
         loss = -score if self.maximize else score
         return 2 + loss / (1 + abs(loss))
 
+    def sequences(self, objective: float) -> float | None:
+        """The sequences to the target by an `objective` where it ends the run; None of a run that missed it.
+
+        >>> goal = Goal("mse", maximize=False, target=0.01, ends_run=True)
+        >>> goal.sequences(goal.objective(0.009, 3e6)), goal.sequences(goal.objective(0.02))
+        (3000000.0, None)
+        """
+        return 1e6 * objective / (1 - objective) if objective < 1 else None
+
     @property
     def search_maximizes(self) -> bool:
         """Whether a larger `objective` is better."""

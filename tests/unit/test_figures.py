@@ -1,111 +1,37 @@
+import functools
 import math
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pytest
-import tomli_w
+from handmade import DOWN, LR, RACE, UP, Study, begin_study
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from lstm_bench.analysis.board import make_board
+from lstm_bench.analysis.importance import Share
 from lstm_bench.analysis.interval import mean_interval
 from lstm_bench.record.files import Results
-from lstm_bench.record.study import RunLine, StudyFiles, Trial
-from lstm_bench.report.figures import Drawing, learning, parallel, png, study_figures
+from lstm_bench.report.figures import learning, parallel, png
 from lstm_bench.report.figures.curves import Bundle, Curve
 from lstm_bench.report.figures.drawing import COLOURS
 from lstm_bench.report.figures.importances import importance_bars
-from lstm_bench.report.figures.learning import learning_curves
-from lstm_bench.report.figures.parallel import FAN, UNSET, parallel_coordinates, scale_of
-from lstm_bench.report.figures.tradeoff import trade_off
-from lstm_bench.result import Reading, RunResult, Status
-from lstm_bench.spec import RunSpec
+from lstm_bench.report.figures.parallel import FAN, UNSET, scale_of
+from lstm_bench.result import Status
 from lstm_bench.task import Goal
-
-UP = Goal("accuracy", maximize=True, target=0.9)
-DOWN = Goal("mse", maximize=False)
-RACE = Goal("mse", maximize=False, target=0.01, ends_run=True)
-SPEC = RunSpec(task="adding", options={"length": 10})
-LR = {"train.lr": {"low": 1e-4, "high": 1e-1, "log": True}}
-
-
-@dataclass
-class Study:
-    """A study's files, written as its driver and its runs would."""
-
-    results: Results
-    goal: Goal
-    files: StudyFiles
-
-    def run(self, purpose: Any, number: int, seed: int, curve: Sequence[float], **more: Any) -> None:
-        status, metric = more.get("status", Status.FINISHED), self.goal.metric
-        run = self.results.run(f"{purpose}-{number}-{seed}")
-        run.begin(SPEC, {})
-        for k, score in enumerate(curve, 1):
-            run.log(Reading(10 * k, 320 * k, 3200 * k, 0.1 * k, 0, {f"valid/{metric}": score}))
-        best = (max if self.goal.maximize else min)(curve, default=0.0)
-        figures = {"speed/timesteps_per_second": 1.0, "speed/sequences_per_second": 1.0, "model/parameters": 1.0}
-        figures |= {"cost/train_seconds": 1.0, "cost/eval_seconds": 0.1, f"best/{metric}": best, f"test/{metric}": best}
-        run.end(RunResult(status, figures | more.get("metrics", {}), floors=more.get("floors", {})))
-        objective = self.goal.objective(best, more.get("metrics", {}).get("target/sequences"))
-        line = RunLine(
-            run=run.id,
-            purpose=purpose,
-            number=number,
-            seed=seed,
-            settings=more.get("settings", {"train.lr": 0.001 * (number + 1)}),
-            status=status,
-            trial_status=status,
-            score=best,
-            objective=objective if status.complete else None,
-            measures=more.get("measures", ()),
-            reused=more.get("reused", False),
-        )
-        self.files.add(line)
-
-    def searched(self, number: int, *curve: float, **more: Any) -> None:
-        self.run("search", number, 0, curve, **more)
-
-    def confirmed(self, number: int, seed: int, *curve: float, **more: Any) -> None:
-        self.run("confirm", number, 1000 + seed, curve, **more)
-
-    def drawn(self, **more: Any) -> dict[str, Drawing]:
-        return study_figures(self.results, self.files, **more)
-
-    def curves(self) -> Drawing:
-        """One figure alone takes a fourth of the time."""
-        lines = self.files.lines
-        return learning_curves(self.results, lines, make_board(self.results, self.files, self.goal, lines))
-
-    @property
-    def complete(self) -> list[Trial]:
-        return [trial for trial in self.files.trials if trial.objective is not None]
-
-    def parallel(self) -> Drawing:
-        return parallel_coordinates(self.files.name, self.complete, self.files.asked["search"], self.goal)
-
-    def front(self) -> Drawing | None:
-        asked = self.files.asked.get("objectives", [])
-        return trade_off(self.files.name, self.results, self.complete, asked, self.goal)
 
 
 @pytest.fixture
 def begin(results: Results):
-    def begin(goal: Goal = UP, name: str = "first", **asked: Any) -> Study:
-        files = results.study(name)
-        stated = {key: getattr(goal, key) for key in Goal.__dataclass_fields__ if getattr(goal, key) is not None}
-        base = {"trials": 4, "confirm_seeds": 2, "confirm_top": 1, "confirm": {}, "search": LR, "goal": stated}
-        files.begin(tomli_w.dumps({**SPEC.to_dict(), **base, **asked}))
-        return Study(results, goal, files)
+    return functools.partial(begin_study, results)
 
-    return begin
+
+SHARES = {"PED-ANOVA": {"train.lr": Share(0.9, 0.8, 0.95), "model.hidden": Share(0.1, 0.05, 0.2)}}
 
 
 def words(figure: Figure) -> str:
@@ -125,14 +51,14 @@ def test_a_study_has_the_figures_that_it_has_data_for(begin) -> None:
     study = begin()
     assert study.drawn(importances={}) == {}
     study.searched(0, 0.5, 0.6)
-    assert list(study.drawn()) == ["learning_curves"]
+    assert list(study.drawn()) == ["learning_curves", "search"]
     study.searched(1, 0.5, 0.7, metrics={"cost/train_seconds": 2.0})
-    assert list(study.drawn()) == ["learning_curves", "parallel_coordinates", "front"]
-    drawn = study.drawn(importances={"train.lr": 0.9, "model.hidden": 0.1})
+    assert list(study.drawn()) == ["learning_curves", "search", "slices", "parallel_coordinates", "front"]
+    drawn = study.drawn(importances=SHARES)
     texts = {stem: drawing.text for stem, drawing in drawn.items()}
-    assert list(texts) == ["learning_curves", "importances", "parallel_coordinates", "front"]
+    assert list(texts) == ["learning_curves", "search", "importances", "slices", "parallel_coordinates", "front"]
     assert all("first" in text and text.endswith(".") for text in texts.values())
-    assert "train.lr 90%, model.hidden 10%" in texts["importances"]
+    assert "train.lr 90% (80% to 95%), model.hidden 10% (5% to 20%)" in texts["importances"]
 
 
 @pytest.mark.parametrize("seeds", [1, 2, 3])
@@ -250,14 +176,20 @@ def test_training_is_counted_in_sequences_where_batches_differ(begin, search: An
     assert grey(figure)[0][-1, 0] == (20 if search is LR else 640)
 
 
-def test_bars_are_as_long_as_the_shares_and_the_longest_is_on_top() -> None:
-    figure = importance_bars("first", {"train.lr": 0.25, "model.hidden": 0.75}).figure
-    widths = [bar.get_width() for bar in figure.axes[0].patches]
-    assert dict(zip([text.get_text() for text in figure.axes[0].get_yticklabels()], widths, strict=True)) == {
-        "train.lr": 0.25,
-        "model.hidden": 0.75,
-    }
-    assert widths == sorted(widths)
+@pytest.mark.parametrize(("trials", "few"), [(19, True), (20, False)])
+def test_bars_are_as_long_as_the_shares_and_lines_as_the_spread(trials: int, few: bool) -> None:
+    fanova = {"model.hidden": Share(0.7, 0.4, 0.8), "train.lr": Share(0.3, 0.2, 0.6)}
+    figure = importance_bars("first", {**SHARES, "fANOVA": fanova}, trials).figure
+    axes = figure.axes[0]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["train.lr", "model.hidden"]
+    bars = [{round(bar.get_y() + bar.get_height() / 2, 3): bar.get_width() for bar in bars} for bars in axes.containers]
+    (upper, lower) = sorted(bars[0], reverse=True)
+    assert bars[0] == {upper: 0.9, lower: 0.1}  # the most important on top
+    assert sorted(bars[1].values()) == [0.3, 0.7]
+    assert max(bars[1]) < upper  # a method beneath the other
+    ends = [[tuple(segment[:, 0]) for segment in lines.get_segments()] for lines in axes.collections]
+    assert ends == [[(0.8, 0.95), (0.05, 0.2)], [(0.4, 0.8), (0.2, 0.6)]]
+    assert ("19 trials for 2 parameters: too few" in words(figure).replace("\n", " ")) is few
 
 
 def test_an_axis_lays_out_ranges_and_choices() -> None:
@@ -322,7 +254,8 @@ def test_the_front_of_several_objectives_is_the_boards(begin) -> None:
     figure = study.front().figure
     assert marked(figure) == {"0": (10.0, 0.9), "1": (30.0, 0.8)}
     cloud, best = (one for one in figure.axes[0].collections if isinstance(one, PathCollection))
-    assert (len(cloud.get_offsets()), len(best.get_offsets())) == (5, 2)
+    assert (len(cloud.get_offsets()), len(best.get_offsets())) == (3, 2)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["dominated", "the front"]
     assert figure.axes[0].get_lines()[0].get_drawstyle() == "steps-pre"
     assert figure.axes[0].get_xlabel() == "speed/sequences_per_second, more is better"
 
@@ -334,7 +267,7 @@ def test_of_three_objectives_the_front_is_that_of_all(begin) -> None:
     figure = study.front().figure
     assert marked(figure) == {"0": (1.0, 0.9), "1": (2.0, 0.8)}
     assert not figure.axes[0].get_lines()  # it is no staircase in two of three
-    assert "one of 3 objectives" in words(figure).replace("\n", " ")
+    assert "one of 3 measures" in words(figure).replace("\n", " ")
 
 
 @pytest.mark.parametrize("reused", [False, True])
@@ -383,8 +316,8 @@ def evil(begin) -> Study:
 
 
 def test_names_are_shown_as_they_are(evil: Study) -> None:
-    drawn = evil.drawn(importances={EVIL: 1.0})
-    assert len(drawn) == 4
+    drawn = evil.drawn(importances={"PED-ANOVA": {EVIL: Share(1.0, 1.0, 1.0), "options.kind": Share(0.0, 0.0, 0.0)}})
+    assert len(drawn) == 6
     for stem, drawing in drawn.items():
         figure = drawing.figure
         png(figure)  # a broken formula would raise

@@ -115,9 +115,16 @@ def _fits(asked: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
 def too_few(statuses: Mapping[str, int], parameters: int) -> Iterator[str]:
     """Whether there are too few trials to say which of several parameters matters."""
     told = sum(statuses.get(status.value, 0) for status in Status if status.complete or status is Status.PRUNED)
+    if said := scarce(told, parameters):
+        yield said
+
+
+def scarce(trials: int, parameters: int) -> str | None:
+    """Why so many trials do not say which of several parameters matters; None where they do."""
     wanted = TRIALS_A_PARAMETER * parameters
-    if parameters > 1 and told < wanted:
-        yield f"{told} trials for {parameters} parameters: too few to say which matters; {wanted} would be a start"
+    if parameters < 2 or trials >= wanted:
+        return None
+    return f"{trials} trials for {parameters} parameters: too few to say which matters; {wanted} would be a start"
 
 
 def parting(differences: Sequence[float], goal: Goal, study: str) -> Iterator[str]:

@@ -6,16 +6,17 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from matplotlib import style
+from matplotlib import colormaps, style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from lstm_bench.goal import Goal
 
 # Okabe and Ito's colours (2008), which the colour-blind tell apart, without those that are faint on white.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 GREY, INK = "#8c8c8c", "#333333"
+SCALE = colormaps["viridis"].reversed().resampled(256)  # uniform to the eye; the best are the darkest
 DPI = 100
 CHARACTERS_AN_INCH = 8, 13  # of a title and a note, at their sizes
 
@@ -60,16 +61,25 @@ def blank(study: str, note: str, width: float = 8.0, height: float = 4.8) -> tup
         width: inches.
         height: inches.
     """
+    figure, panels = panelled(study, note, "A", width, height)
+    return figure, panels["A"]
+
+
+def panelled(
+    study: str, note: str, mosaic: str, width: float = 8.0, height: float = 4.8
+) -> tuple[Figure, dict[str, Axes]]:
+    """As `blank`, with an axes for each letter of a mosaic such as `AB;CC`: two above, one beneath."""
     figure = Figure((width, height), layout="constrained")
     figure.suptitle(textwrap.fill(study, int(width * CHARACTERS_AN_INCH[0])), x=0.01, ha="left", weight="bold")
-    axes = figure.add_subplot()
-    axes.set_title(textwrap.fill(note, int(width * CHARACTERS_AN_INCH[1])), color=INK)
-    return figure, axes
+    panels: dict[str, Axes] = figure.subplot_mosaic(mosaic)
+    panels[mosaic[0]].set_title(textwrap.fill(note, int(width * CHARACTERS_AN_INCH[1])), color=INK)
+    return figure, panels
 
 
 def finished(figure: Figure, text: str) -> Drawing:
     """The drawing of a figure that nothing is added to: its layout is settled, so that each rendering is the same."""
-    figure.draw_without_rendering()
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)
     figure.set_layout_engine("none")
     return Drawing(figure, text)
 
@@ -103,11 +113,19 @@ def make_log(axes: Axes, which: Literal["x", "y"], values: Collection[float]) ->
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
+    if few:
+        axis.set_minor_locator(NullLocator())  # each tick takes a part of a millisecond
 
 
 def score_name(goal: Goal) -> str:
     """The valid score with its unit: `valid/bpc (bits)`."""
     return f"valid/{short(goal.metric, 20)}" + (f" ({short(goal.unit, 12)})" if goal.unit else "")
+
+
+def value_name(goal: Goal) -> str:
+    """What `analysis.progress.value_of` gives, and which way is better."""
+    name = "training sequences to the target" if goal.ends_run else score_name(goal)
+    return f"{name}, {'more' if goal.search_maximizes else 'less'} is better"
 
 
 def short(text: str, most: int = 24) -> str:

@@ -2,28 +2,53 @@
 
 from collections.abc import Mapping
 
-from lstm_bench.report.figures.drawing import COLOURS, Drawing, blank, finished, short, styled
+from lstm_bench.analysis.advice import scarce
+from lstm_bench.analysis.importance import Importances, Share
+from lstm_bench.report.figures.drawing import COLOURS, INK, Drawing, blank, finished, short, styled
+
+ASKS = {
+    "PED-ANOVA": "what parts the best tenth of the complete trials from the rest",
+    "fANOVA": "what explains the score's variance over the whole space",
+}
+BARS = 0.7  # of a parameter's height
 
 
 @styled
-def importance_bars(study: str, importances: Mapping[str, float]) -> Drawing | None:
-    """A bar a parameter, the most important on top.
+def importance_bars(study: str, importances: Importances, trials: int) -> Drawing | None:
+    """A bar a parameter and method, the most important on top, each with its spread as a line.
 
     Args:
         study: its name.
-        importances: shares by path; nothing: no figure.
+        importances: by method, by path; nothing: no figure.
+        trials: that they were found from.
     """
     if not importances:
         return None
-    shares = dict(sorted(importances.items(), key=lambda pair: pair[1]))
-    note = "What parts the best tenth of the complete trials from the rest (PED-ANOVA)."
-    figure, axes = blank(study, note, height=1.5 + 0.35 * len(shares))
-    bars = axes.barh(range(len(shares)), list(shares.values()), height=0.6, color=COLOURS[0])
-    axes.bar_label(bars, [f"{share:.0%}" for share in shares.values()], padding=4)
-    axes.set_yticks(range(len(shares)), [short(path, 40) for path in shares])
+    first = next(iter(importances.values()))
+    paths = [*first, *(path for shares in importances.values() for path in shares if path not in first)]
+    asks = "; ".join(f"{method}: {ASKS[method]}" for method in importances)
+    few = scarce(trials, len(paths))
+    note = f"{asks}. Lines: 90 % of bootstraps of the trials.{f' {few}.' if few else ''}"
+    figure, axes = blank(study, note, height=1.7 + 0.35 * len(paths) * len(importances) ** 0.5)
+    height = BARS / len(importances)
+    for k, (method, shares) in enumerate(importances.items()):
+        at = {path: -place - (k - (len(importances) - 1) / 2) * height for place, path in enumerate(paths)}
+        rows = [at[path] for path in shares]
+        axes.barh(rows, [one.share for one in shares.values()], 0.85 * height, color=COLOURS[k], label=method)
+        axes.hlines(rows, *zip(*((one.low, one.high) for one in shares.values()), strict=True), color=INK, linewidth=1)
+        for row, one in zip(rows, shares.values(), strict=True):
+            axes.text(max(one.share, one.high) + 0.01, row, f"{one.share:.0%}", va="center", fontsize=8)
+    axes.set_yticks([-place for place in range(len(paths))], [short(path, 40) for path in paths])
     axes.tick_params("y", length=0)
-    axes.set_xlim(0, 1)
+    axes.set_xlim(0, 1.08)
+    axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
     axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     axes.set_xlabel("share of the importance")
-    said = ", ".join(f"{path} {share:.0%}" for path, share in reversed(shares.items()))
-    return finished(figure, f"Importance of the parameters of {study} (PED-ANOVA): {said}.")
+    if len(importances) > 1:
+        axes.legend(loc="lower right")
+    said = "; ".join(f"{method}: {_said(shares)}" for method, shares in importances.items())
+    return finished(figure, f"Importance of the parameters of {study}, by {said}. {note}")
+
+
+def _said(shares: Mapping[str, Share]) -> str:
+    return ", ".join(f"{path} {one.share:.0%} ({one.low:.0%} to {one.high:.0%})" for path, one in shares.items())

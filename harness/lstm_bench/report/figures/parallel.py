@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.ticker import LogLocator, MaxNLocator
@@ -15,6 +14,7 @@ from lstm_bench.goal import Goal
 from lstm_bench.record.study import Trial
 from lstm_bench.report.figures.drawing import (
     INK,
+    SCALE,
     Drawing,
     blank,
     finished,
@@ -29,7 +29,6 @@ from lstm_bench.report.table import setting
 MOST_LINES = 500  # the best: beyond, a line can no longer be followed
 UNSET = -0.12  # the height of a parameter that a trial did not have
 FAN = 0.025  # lines through one choice are spread by so much to either side, the best on top: a knot shows no colours
-SCALE = colormaps["viridis"].reversed().resampled(256)  # uniform to the eye; the best are the darkest
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,16 @@
 """Quality against cost, trial by trial, and the front of what cannot be had better without giving something up."""
 
-import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 from matplotlib.axes import Axes
 
 from lstm_bench.analysis.front import Point, maximizes, undominated
 from lstm_bench.goal import Goal
 from lstm_bench.record.files import Results
-from lstm_bench.record.study import Trial
+from lstm_bench.record.study import RunLine, Trial
+from lstm_bench.report.figures.cloud import Cloud, cloud_of
 from lstm_bench.report.figures.drawing import (
     COLOURS,
     GREY,
@@ -27,30 +27,25 @@ from lstm_bench.report.figures.drawing import (
 from lstm_bench.report.table import figure as digits
 
 MOST_LABELS = 15
+SIZE = 30.0  # square points: of a dot
+AREAS = (12.0, 160.0)  # of the least and the most of a third measure
+MANY = 300  # trials, above which dots are small
 
 Stairs = Literal["steps-pre", "steps-post"]
 
 
-@dataclass(frozen=True, slots=True)
-class Cloud:
-    """Trials as points.
-
-    Attributes:
-        names: of the measures.
-        told: by trial, all the measures as the search ranks them.
-        shown: by trial, the first two as a person reads them.
-    """
-
-    names: Sequence[str]
-    told: Mapping[int, Point]
-    shown: Mapping[int, tuple[float, float]]
-
-
 @styled
 def trade_off(
-    study: str, results: Results, complete: Sequence[Trial], objectives: Sequence[str], goal: Goal
+    study: str,
+    results: Results,
+    complete: Sequence[Trial],
+    objectives: Sequence[str],
+    goal: Goal,
+    confirmed: Mapping[int, Sequence[RunLine]] | None = None,
 ) -> Drawing | None:
-    """The trials by their first two objectives, or by quality and cost where one was asked alone; the front marked.
+    """The trials by two measures, a third as the size of their dots; those of the front apart from those dominated.
+
+    The measures are the objectives that were asked for, or quality, cost and memory where one was asked for alone.
 
     Args:
         study: its name.
@@ -58,91 +53,83 @@ def trade_off(
         complete: its complete trials.
         objectives: as asked; fewer than two: the goal's alone.
         goal: the task's.
+        confirmed: complete runs on fresh seeds, by trial; they are marked apart.
 
     Returns:
-        None for fewer than two trials, or where they do not differ in one of the two.
+        None for fewer than two trials, or where they do not differ in one of the first two measures.
     """
-    cloud = _asked(complete, objectives, goal) if len(objectives) > 1 else _priced(results, complete, goal)
-    upright, level = zip(*cloud.shown.values(), strict=True) if cloud.shown else ((), ())
-    if len(set(upright)) < 2 or len(set(level)) < 2:
+    cloud = cloud_of(results, complete, objectives, goal, confirmed or {})
+    if any(len({point[k] for point in cloud.shown.values()}) < 2 for k in (0, 1)):
         return None
     best = undominated(cloud.told, [maximizes(name, goal) for name in cloud.names])
-    note = _note(len(cloud.shown), len(complete), len(best), cloud.names)
-    figure, axes = blank(study, note)
-    axes.scatter(level, upright, s=22 if len(level) < 300 else 8, color=GREY, alpha=0.7, linewidths=0)
-    front = sorted((cloud.shown[number][::-1], number) for number in best)
-    _draw_front(axes, front, stairs=_stairs(cloud.names, goal))
-    if spans_a_decade(level):
-        make_log(axes, "x", level)
-    if spans_a_decade(upright) and not goal.maximize:
-        make_log(axes, "y", upright)
+    note = _note(len(cloud.shown), len(complete), len(best), cloud)
+    figure, axes = blank(study, note, height=5.2)
+    _draw(axes, cloud, best, goal)
+    figure.legend(loc="outside lower left", ncols=3)
     axes.set(xlabel=_label(cloud.names[1], goal), ylabel=_label(cloud.names[0], goal))
-    said = "; ".join(f"trial {number} ({digits(y)}, {digits(x)})" for (x, y), number in front[:MOST_LABELS])
-    what = f"{cloud.names[0]} against {cloud.names[1]} of the trials of {study}"
-    more = " and others" if len(front) > MOST_LABELS else ""
-    return finished(figure, f"{what}. {note} The front: {said}{more}.")
+    what = f"{', '.join(cloud.names)} of the trials of {study}"
+    more = " and others" if len(best) > MOST_LABELS else ""
+    front = _listed({number: cloud.shown[number] for number in best[:MOST_LABELS]})
+    fresh = f" On fresh seeds: {_listed(cloud.fresh)}." if cloud.fresh else ""
+    return finished(figure, f"{what}. {note} The front: {front}{more}.{fresh}")
 
 
-def _draw_front(axes: Axes, front: Sequence[tuple[tuple[float, float], int]], stairs: Stairs | None) -> None:
-    """Its points, numbered as far as there is room, and the stairs between them."""
-    x, y = zip(*(point for point, _ in front), strict=True)
-    if stairs:
+def _draw(axes: Axes, cloud: Cloud, best: Sequence[int], goal: Goal) -> None:
+    front = sorted((cloud.shown[number][::-1], number) for number in best)  # from the left
+    if len(cloud.names) == 2:  # of more measures the edge is no line
+        x, y = zip(*(point for point, _ in front), strict=True)
+        stairs: Stairs = "steps-pre" if maximizes(cloud.names[1], goal) else "steps-post"
         axes.plot(x, y, color=COLOURS[0], linewidth=1, alpha=0.6, drawstyle=stairs)
-    axes.scatter(x, y, s=42, color=COLOURS[0], edgecolors="white", linewidths=0.8, zorder=3)
+    dominated = {number: point for number, point in cloud.shown.items() if number not in best}
+    _scatter(axes, cloud, dominated, "dominated", facecolors="none", edgecolors=GREY)
+    _scatter(axes, cloud, {k: cloud.shown[k] for k in best}, "the front", color=COLOURS[0], edgecolors="white")
+    fresh = "confirmed: mean of fresh seeds"
+    _scatter(axes, cloud, cloud.fresh, fresh, marker="D", facecolors="none", edgecolors=COLOURS[1])
     for k in spread(len(front), MOST_LABELS):
         point, number = front[k]
-        below = -12 if k % 2 else 5  # so that neighbours do not cover each other
-        axes.annotate(str(number), point, (5, below), textcoords="offset points", color=COLOURS[0], zorder=4)
+        _number(axes, point[::-1], number, COLOURS[0], below=bool(k % 2))  # neighbours do not cover each other
+    for number, point in cloud.fresh.items():
+        _number(axes, point, number, COLOURS[1], below=True)
+    drawn = [*cloud.shown.values(), *cloud.fresh.values()]
+    if spans_a_decade([point[1] for point in drawn]):
+        make_log(axes, "x", [point[1] for point in drawn])
+    if spans_a_decade([point[0] for point in drawn]) and not goal.maximize:
+        make_log(axes, "y", [point[0] for point in drawn])
 
 
-def _stairs(names: Sequence[str], goal: Goal) -> Stairs | None:
-    """How the edge of what can be had runs from point to point; of more than two measures it is no line."""
-    if len(names) > 2:
-        return None
-    return "steps-pre" if maximizes(names[1], goal) else "steps-post"
+def _scatter(axes: Axes, cloud: Cloud, points: Mapping[int, Point], label: str, **looks: Any) -> None:
+    """Dots as large as a third measure says, where there is one."""
+    if not points:
+        return
+    sizes: Any = SIZE
+    if cloud.thirds:
+        thirds = [point[2] for point in points.values()]
+        sizes = np.interp(thirds, (min(cloud.thirds), max(cloud.thirds)), AREAS)
+    few = len(cloud.shown) < MANY
+    y, x, *_ = zip(*points.values(), strict=True)
+    axes.scatter(x, y, s=sizes if few else sizes / 3, linewidths=1 if few else 0.6, label=label, **looks)
 
 
-def _asked(complete: Sequence[Trial], names: Sequence[str], goal: Goal) -> Cloud:
-    """By the objectives. The goal's own is told as it ranks, and shown as the score that it is."""
-    told = {trial.number: trial.measures for trial in complete if len(trial.measures) == len(names)}
-    scores = {trial.number: trial.score or 0.0 for trial in complete}
-    shown = {
-        number: tuple(scores[number] if name == f"valid/{goal.metric}" else value
-                      for name, value in zip(names, measures, strict=True))
-        for number, measures in told.items()
-    }  # fmt: skip
-    return Cloud(names, told, {number: (values[0], values[1]) for number, values in shown.items()})
+def _number(axes: Axes, point: Point, number: int, colour: str, *, below: bool) -> None:
+    offset = (5, -12 if below else 5)
+    axes.annotate(str(number), (point[1], point[0]), offset, textcoords="offset points", color=colour, zorder=4)
 
 
-def _priced(results: Results, complete: Sequence[Trial], goal: Goal) -> Cloud:
-    """By quality and cost.
-
-    Quality is the valid score; where the target ends the runs, the sequences to reach it, of the trials whose every
-    run did. Cost is the time of training; the number of weights where a run was reused, since a timing is measured and
-    not looked up.
-    """
-    reused = any(line.reused for trial in complete for line in trial.runs)
-    names = (
-        "target/sequences" if goal.ends_run else f"valid/{goal.metric}",
-        "model/parameters" if reused else "cost/train_seconds",
-    )
-    points: dict[int, tuple[float, float]] = {}
-    for trial in complete:
-        ended = [results.run(line.run).result for line in trial.runs]
-        metrics = [result.metrics if result else {} for result in ended]
-        if all(names[1] in found and (names[0] in found or not goal.ends_run) for found in metrics):
-            quality = statistics.fmean(found[names[0]] for found in metrics) if goal.ends_run else trial.score or 0.0
-            points[trial.number] = quality, statistics.fmean(found[names[1]] for found in metrics)
-    return Cloud(names, points, points)
+def _listed(points: Mapping[int, Point]) -> str:
+    return "; ".join(f"trial {number} ({', '.join(map(digits, point))})" for number, point in points.items())
 
 
-def _note(drawn: int, complete: int, best: int, names: Sequence[str]) -> str:
-    missing = "; the others lack one of the two" if drawn < complete else ""
-    one, other = ("one", "the other") if len(names) == 2 else (f"one of {len(names)} objectives", "another")
+def _note(drawn: int, complete: int, best: int, cloud: Cloud) -> str:
+    missing = "; the others lack one of the measures" if drawn < complete else ""
+    one, other = ("one", "the other") if len(cloud.names) == 2 else (f"one of {len(cloud.names)} measures", "another")
     labels = f", {MOST_LABELS} of them labelled" if best > MOST_LABELS else ""
+    size = ""
+    if cloud.thirds:
+        least, most = digits(min(cloud.thirds)), digits(max(cloud.thirds))
+        size = f" The larger a dot, the more {cloud.names[2]} ({least} to {most})."
     return (
         f"{drawn:,} of {complete:,} complete trials{missing}. Blue, by number: the front ({best:,}{labels}), which no "
-        f"trial beats in {one} without losing in {other}."
+        f"trial beats in {one} without losing in {other}.{size}"
     )
 
 
