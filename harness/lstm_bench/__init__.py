@@ -1,7 +1,7 @@
 """lstm-bench: which LSTM setting learns this kind of sequence best, how sure are we, and what did it cost?
 
-From Python: `load_results`, `compare`, `train`, `run`, `search`. Each is imported when it is first asked for, since
-torch and pandas take seconds.
+From Python: `load_results`, `compare`, `verdicts`, `train`, `run`, `search`. Each is imported when it is first asked
+for, since torch and pandas take seconds.
 """
 
 from importlib import import_module
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lstm_bench.analysis.frames import Frames, load_results
     from lstm_bench.api import Run, run, search, train
-    from lstm_bench.report.comparison import compare
+    from lstm_bench.report.comparison import compare, verdicts
 
-__all__ = ["Frames", "Run", "__version__", "compare", "load_results", "run", "search", "train"]
+__all__ = ["Frames", "Run", "__version__", "compare", "load_results", "run", "search", "train", "verdicts"]
 
 try:
     __version__ = version("lstm-bench")
@@ -24,6 +24,7 @@ _ROOMS = {
     "Frames": "analysis.frames",
     "load_results": "analysis.frames",
     "compare": "report.comparison",
+    "verdicts": "report.comparison",
     "Run": "api",
     "run": "api",
     "search": "api",

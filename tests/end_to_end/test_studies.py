@@ -117,8 +117,8 @@ def test_an_ablation_gives_each_value_an_equal_study_and_ends_in_a_comparison(fo
     done = search(folder, "--trials", "3", "--vary", "model.layers=1,2", "--match", "params", "--name", "layers",
                   "--set", "model.hidden=100")  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "layers-2 against layers-1: " in done.stdout
-    assert "paired on 3 fresh seeds" in done.stdout
+    assert "Toy: layers-layers-2 against layers-layers-1" in done.stdout
+    assert "both had the 3 seeds (test score" in done.stdout
     results = Results(folder / "results")
     one, two = (results.study(f"layers-layers-{n}") for n in (1, 2))
     assert [dict(t.settings) for t in one.trials] == [dict(t.settings) for t in two.trials]  # all drawn at the start

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from lstm_bench.allocator import choose
-from lstm_bench.cli import cells, doctor, reporting, runs, studies, tasks, tracking
+from lstm_bench.cli import cells, comparing, doctor, reporting, runs, studies, tasks, tracking
 from lstm_bench.cli.options import AllocatorOption, ResultsOption, TrackingOption
 from lstm_bench.errors import BenchError, UsageError, in_one_line, unknown
 from lstm_bench.plugins import look_here
@@ -25,7 +25,7 @@ app = typer.Typer(
 INTERRUPTED = 130
 
 COMMANDS: tuple[Callable[..., None], ...] = (
-    *(studies.bench, studies.search, studies.confirm, runs.run, studies.compare),
+    *(studies.bench, studies.search, studies.confirm, runs.run, comparing.compare),
     *(reporting.report, runs.repro, cells.cells, doctor.doctor, tracking.sync, tracking.ui),
 )
 for command in COMMANDS:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lstm_bench import allocator
-from lstm_bench.errors import unknown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -60,18 +59,6 @@ def console() -> "Console":
     from rich.console import Console
 
     return Console(highlight=False, markup=False)
-
-
-def board_of(results: "Results", name: str) -> "dict[str, Any]":
-    """The answer of a study.
-
-    Raises:
-        UsageError: there is no such study, or it has no answer yet.
-    """
-    board = results.study(name).board
-    if board is None:
-        raise unknown("study", name, [files.name for files in results.studies() if files.board])
-    return board
 
 
 def show(boards: "list[dict[str, Any]]", results: "Results", console: "Console", *, head: str = "task") -> None:

@@ -1,4 +1,4 @@
-"""Commands about studies: search, confirm, compare, list."""
+"""Commands about studies: search, confirm, list."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -6,17 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lstm_bench.cli.options import (
-    PORT,
     SetOption,
     TimeoutOption,
     WorkersOption,
-    board_of,
     console,
     results_of,
     settings_of,
     show,
 )
-from lstm_bench.errors import BenchError, UsageError, unknown
+from lstm_bench.errors import BenchError, unknown
 from lstm_bench.interpreter import begun
 
 if TYPE_CHECKING:
@@ -137,9 +135,10 @@ def _say_what_would_be_done(
 def _pursue(
     context: typer.Context, asked: "dict[str, Question]", name: str | None, stem: str, workers: int, *, force: bool
 ) -> None:
-    """Run each arm's study, then show them side by side."""
+    """Run each arm's study, then judge the later ones against the first."""
+    from lstm_bench.analysis.sides import Side
     from lstm_bench.bench import run_study
-    from lstm_bench.report.arms import arm_lines
+    from lstm_bench.cli.comparing import show_verdicts
 
     results, screen = results_of(context), console()
     boards = {
@@ -156,8 +155,7 @@ def _pursue(
     }
     show(list(boards.values()), results, screen, head="study" if len(boards) > 1 else "task")
     if len(boards) > 1:
-        for line in arm_lines(boards):
-            screen.print(line, soft_wrap=True)
+        show_verdicts([Side(board["study"], [board]) for board in boards.values()], screen)
 
 
 def joined(name: str, arm: str) -> str:
@@ -195,25 +193,6 @@ def confirm(
     question = Question.of(table, {}, workers=asked.get("workers", at_once))
     board = run_study(question, name=name, stem=name, results=results, workers=at_once, console=screen, search=False)
     show([board], results, screen)
-
-
-def compare(
-    context: typer.Context,
-    names: Annotated[list[str], typer.Argument(metavar="A B", help="Studies, by name.")],
-) -> None:
-    """Set studies side by side."""
-    from lstm_bench.report.table import tables
-
-    if len(names) < 2:
-        raise UsageError(f"compare {names[0]}: expected two studies or more; `lstm-bench studies` lists them")
-    results, screen = results_of(context), console()
-    boards = [board_of(results, name) for name in names]
-    screen.print(tables(boards, screen.width, head="study"))
-    from lstm_bench.tracking.ui import compare_path
-
-    where = results.tracking_uri or f"http://127.0.0.1:{PORT}"
-    when = "" if results.tracking_uri else ", while `make ui` runs"
-    screen.print(f"\nIn MLflow{when}: {where}{compare_path(results, names)}", soft_wrap=True)
 
 
 @listing.callback()

@@ -1,12 +1,15 @@
-"""Studies side by side, as a pandas frame."""
+"""Studies side by side, and judged against each other, as pandas frames."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from lstm_bench.analysis.answer import Board, chosen
+from lstm_bench.analysis.margins import margins as margins_of
+from lstm_bench.analysis.sides import Judged, judged, side_of
+from lstm_bench.analysis.verdict import Finding
 from lstm_bench.errors import UsageError, unknown
 from lstm_bench.record.files import Results
 from lstm_bench.report.table import setting
@@ -26,6 +29,15 @@ KINDS = {  # the columns that are always there
     "timesteps_per_second": "float64",
     "sequences_per_second": "float64",
     "parameters": "Int64",
+}
+VERDICT_KINDS = {
+    **dict.fromkeys(("side", "against", "task", "study", "study_against", "refused", "measure", "word"), "str"),
+    **dict.fromkeys(("value", "low", "high", "value_against", "low_against", "high_against"), "float64"),
+    "scale": "str",
+    **dict.fromkeys(("difference", "difference_low", "difference_high", "p_value"), "float64"),
+    **dict.fromkeys(("p_better", "p_better_low", "p_better_high", "p_equivalent", "confidence"), "float64"),
+    **dict.fromkeys(("margin", "test"), "str"),
+    **dict.fromkeys(("seeds", "missed", "missed_against"), "Int64"),
 }
 
 
@@ -49,8 +61,71 @@ def compare(*studies: str, results: str | Path = "results") -> pd.DataFrame:
         raise UsageError("compare(): expected the names of studies, such as compare('first', 'second')")
     rows = [_row(_board(Results(Path(results)), name)) for name in studies]
     others = sorted({name for row in rows for name in row} - {*KINDS})
-    kinds = KINDS | dict.fromkeys(others, "float64")
+    return _frame(rows, KINDS | dict.fromkeys(others, "float64"))
+
+
+def verdicts(
+    *names: str,
+    results: str | Path = "results",
+    margins: Mapping[str, str | float] | None = None,
+    across_machines: bool = False,
+) -> pd.DataFrame:
+    """Judge sides against the first one, a row for each pair of studies and measure: what `lstm-bench compare` prints.
+
+    Columns: `side` and `against`, as named; `task`, `study`, `study_against`; `refused`, why two studies cannot be
+    compared (then all that follows is missing); `measure`, among a run's metrics; `word`: better, worse, equivalent or
+    undecided. `value` with `low` and `high`, and likewise `..._against`: means with 95 % intervals, geometric ones
+    where `scale` is `log`, of times to a target that some missed the median. `difference` with its ends: the first
+    minus the second, or where `scale` is `log` the first over the second; `p_value`, of none; `p_better` with its ends,
+    of a run against a run; `p_equivalent`, that the difference is within `margin`. `confidence` is that of the
+    intervals of `difference` and `p_better`; `test`, by which and why; `seeds`, how many of each would likely decide
+    what is undecided; `missed`, how many runs missed the target.
+
+    Args:
+        names: of studies or suites, or paths of a suite's file, a results folder, a study's folder, a reference.
+        results: the folder that studies and suites are in.
+        margins: differences that do not matter, by kind of measure, such as `{"score": 0.005, "speed": "5%"}`.
+        across_machines: whether timings of unlike machines are compared too.
+
+    Raises:
+        UsageError: fewer than two names; nothing is called so; no such margin.
+    """
+    if len(names) < 2:
+        raise UsageError("verdicts(): expected two names or more, such as verdicts('first', 'second')")
+    allowed = margins_of(f"{kind}={amount}" for kind, amount in (margins or {}).items())
+    sides = [side_of(name, Results(Path(results))) for name in names]
+    found = judged(sides, allowed, across_machines=across_machines)
+    return _frame([row for one in found for row in _verdict_rows(one)], VERDICT_KINDS)
+
+
+def _frame(rows: Sequence[Mapping[str, Any]], kinds: Mapping[str, str]) -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series([row.get(name) for row in rows], dtype=kind) for name, kind in kinds.items()})
+
+
+def _verdict_rows(one: Judged) -> Iterator[dict[str, Any]]:
+    studies = {"study": one.versus.first, "study_against": one.versus.against}
+    pair = {"side": one.first, "against": one.against, "task": one.versus.task, **studies}
+    if one.versus.refused:
+        yield pair | {"refused": one.versus.refused}
+    yield from (pair | _verdict(finding) for finding in one.versus.findings)
+
+
+def _verdict(found: Finding) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        name: getattr(found, name)
+        for name in ("word", "p_value", "p_equivalent", "confidence", "margin", "test", "seeds")
+    }
+    row |= {"measure": found.measure.name, "scale": found.measure.scale}
+    row |= {"missed": found.missed[0], "missed_against": found.missed[1]}
+    for interval, names in (
+        (found.first, ("value", "low", "high")),
+        (found.second, ("value_against", "low_against", "high_against")),
+        (found.difference, ("difference", "difference_low", "difference_high")),
+    ):
+        row |= zip(names, (interval.mean, interval.low, interval.high), strict=True) if interval else {}
+    if found.wins:
+        row |= {"p_better": found.wins.share, "p_better_low": found.wins.low, "p_better_high": found.wins.high}
+    return row
 
 
 def _board(results: Results, name: str) -> Board:

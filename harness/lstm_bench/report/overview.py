@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 
-from rich import box
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from lstm_bench.analysis.answer import Board, goal_of
-from lstm_bench.report.table import at_floor, figure, score, tables
+from lstm_bench.report.table import at_floor, figure, plain, score, tables
 
 MANY = 8  # boards that are listed, a line each
 HEADS = ("test, ± 95 %", "best floor", "no better", "2x, 4x as long", "a run")
@@ -28,7 +27,7 @@ def answers(boards: Sequence[Board], width: int, *, head: str = "task") -> Rende
 
 def overview(boards: Sequence[Board], head: str) -> Table:
     """A line a board: its test score beside its best floor, on longer sequences, and the seconds of a run."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+    table = plain()
     table.add_column(head, style="bold", no_wrap=True)
     for name in HEADS:
         table.add_column(name, justify="right" if name == "a run" else "left")

@@ -28,7 +28,7 @@ def tables(boards: Sequence[Board], width: int, *, head: str = "task") -> Render
 
 
 def _table(boards: Sequence[Board], head: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+    table = plain()
     table.add_column("", max_width=LABELS, style="dim")
     for board in boards:
         table.add_column(Text(board[head], style="bold"), max_width=COLUMN, overflow="fold")
@@ -158,6 +158,19 @@ ROWS = {
     "trials": _trials,
     "front": _front,
 }
+
+
+def plain(title: str | None = None) -> Table:
+    """An empty table without edges, under its title."""
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        show_edge=False,
+    )
 
 
 def setting(values: Mapping[str, Any], separator: str = ", ") -> str:
