@@ -24,12 +24,13 @@ from lstm_bench.analysis.answer import chosen
 from lstm_bench.cli import main
 from lstm_bench.errors import UsageError
 from lstm_bench.execute import spec_of
-from lstm_bench.record.disk import read_lines
+from lstm_bench.record.disk import file_name, read_lines
 from lstm_bench.record.files import Results
 from lstm_bench.report.figures import svg
-from lstm_bench.report.page import PNG, Report, document, draw, embedded, formats, pictures, read_report
+from lstm_bench.report.page import PNG, Pictures, Report, document, draw, embedded, formats, pictures, read_report
 from lstm_bench.report.page.cells import duration, number, with_interval
 from lstm_bench.report.page.document import digest
+from lstm_bench.report.page.ranks import over_tasks, ranking
 from lstm_bench.report.page.words import sentences
 from lstm_bench.report.page.yardstick import line_of, yardsticks
 from lstm_bench.result import Status
@@ -84,8 +85,15 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def text(report: Report) -> str:
-    return document(report, draw(report, lambda *_: {}))
+def drawn(report: Report) -> Pictures:
+    """Of one study alone, and of all together: figures take long."""
+    with patch.object(pictures, "MOST_DRAWN", 1):
+        return draw(report, lambda *_: {})
+
+
+@pytest.fixture(scope="module")
+def text(report: Report, drawn: Pictures) -> str:
+    return document(report, drawn)
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +138,7 @@ def test_a_study_without_an_answer_says_so(results: Results) -> None:
     found = read_report(results)
     assert sentences(read_report(results, ["broken"]).answers[0]).which.startswith("No trial of broken was complete")
     assert "`lstm-bench confirm alone`" in sentences(read_report(results, ["alone"]).answers[0]).sure
-    assert "no complete trial" in document(found, {})
+    assert "no complete trial" in document(found, Pictures({}))
 
 
 def test_a_board_of_an_earlier_version_is_made_anew(folder: Results, report: Report, tmp_path: Path) -> None:
@@ -167,8 +175,8 @@ def test_the_page_s_policy_lets_its_own_style_and_script_in_and_nothing_else(pag
     assert not re.search(r"https?://", re.sub(r"data:[^\"]*", "", text))
 
 
-def test_every_figure_has_words_and_every_link_of_the_contents_a_place(page: Page, report: Report) -> None:
-    assert len(page.all("img")) >= len(report.studies)
+def test_every_figure_has_words_and_every_link_of_the_contents_a_place(page: Page) -> None:
+    assert len(page.all("img")) > 4
     assert all(len(one["alt"]) > 60 for one in page.all("img"))
     places = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
     assert {one["href"] for one in page.all("a")} == {
@@ -190,11 +198,8 @@ def test_every_run_has_the_command_that_runs_it_again(text: str, folder: Results
     assert all(f'<code class="command">lstm-bench repro {run}</code>' in text for run in runs)
 
 
-def test_what_is_not_drawn_is_said_and_stands_in_the_tables(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "MOST_DRAWN", 1)
-    drawn = draw(report, lambda *_: {})
-    assert list(drawn) == [report.answers[0].best.name]
-    text = document(report, drawn)
+def test_what_is_not_drawn_is_said_and_stands_in_the_tables(report: Report, drawn: Pictures, text: str) -> None:
+    assert list(drawn.studies) == list(drawn.answers) == [report.answers[0].best.name]
     assert "1 of 3 studies are drawn here" in text
     assert all(f'id="study-{name}"' in text for name in FILES)
 
@@ -274,6 +279,34 @@ def test_published_scores_and_sequences_stand_in_the_study_and_beside_its_score(
     told = [[cell.text for cell in row] for row in yardsticks(study).rows if row[0].text == "published"]
     assert told[0][1] == f"{first['model']}: {first['source']}"
     assert told[1][1] == f"{counted[0]['model']}, sequences"
+
+
+@pytest.fixture(scope="module")
+def square(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """Three sides on three tasks."""
+    results = Results(tmp_path_factory.mktemp("square") / "results")
+    for task in ("toy:Toy", "adding", "anbn"):
+        for side in ("wide", "deep", "plain"):
+            make_study(results, f"{side}-{file_name(task)}-2", task, trials=2, readings=3, confirm_seeds=3)
+    return read_report(results)
+
+
+def test_studies_called_alike_but_for_their_task_are_ranked_over_the_tasks(
+    square: Report, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "MOST_DRAWN", 1)
+    ranks = over_tasks(square)
+    assert sorted(ranks.sides) == ["deep-2", "plain-2", "wide-2"]
+    assert sorted(ranks.tasks) == ["adding", "anbn", "toy:Toy"]
+    page = document(square, draw(square, lambda *_: {}))
+    assert ranks.words().replace("<", "&lt;") in page
+    assert "<figcaption>Critical difference</figcaption>" in page
+    assert [row[0].text for row in ranking(ranks).rows] == [ranks.sides[side] for side in ranks.order]
+
+
+def test_where_no_side_has_every_task_nothing_is_ranked(square: Report, report: Report) -> None:
+    assert over_tasks(report) is None
+    assert over_tasks(Report(square.results, [*square.answers, *report.answers])) is None
 
 
 @pytest.mark.parametrize(

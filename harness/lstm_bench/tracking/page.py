@@ -67,7 +67,7 @@ def ready_to_publish(view: StudyView) -> None:
 def publish(store: Store, run: str, view: StudyView) -> None:
     """Keep beside a study's run its files, its drawings, its report and, where it is confirmed, its model."""
     from lstm_bench.report.figures import png, study_figures
-    from lstm_bench.report.page import PNG, document, embedded, report_of
+    from lstm_bench.report.page import PNG, Pictures, document, embedded, report_of
     from lstm_bench.tuning.importance import importances
 
     for name in KEPT:
@@ -82,7 +82,8 @@ def publish(store: Store, run: str, view: StudyView) -> None:
             store.keep(run, path, "figures")
             pictures.append(embedded(stem, drawing.text, path.read_bytes(), PNG))  # drawn once: somebody waits
         path = Path(folder) / "report.html"
-        path.write_text(document(report_of(view.results, [view.files]), {view.files.name: pictures}), "utf-8")
+        told = document(report_of(view.results, [view.files]), Pictures({view.files.name: pictures}))
+        path.write_text(told, "utf-8")
         store.keep(run, path)
     best = best_confirmed(view)
     if best:

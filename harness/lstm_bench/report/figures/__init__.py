@@ -9,6 +9,7 @@ from lstm_bench.analysis.progress import progress_of
 from lstm_bench.errors import UsageError
 from lstm_bench.record.files import Results
 from lstm_bench.record.study import RunLine, StudyFiles, confirming, trials_of
+from lstm_bench.report.figures.critical import critical_ranks
 from lstm_bench.report.figures.curves import By
 from lstm_bench.report.figures.drawing import Drawing, png, svg
 from lstm_bench.report.figures.importances import importance_bars
@@ -18,7 +19,7 @@ from lstm_bench.report.figures.search import Spent, search_progress
 from lstm_bench.report.figures.slices import slices
 from lstm_bench.report.figures.tradeoff import trade_off
 
-__all__ = ["Drawing", "comparison_figures", "png", "study_figures", "svg"]
+__all__ = ["Drawing", "comparison_figures", "critical_ranks", "png", "study_figures", "svg"]
 
 
 def study_figures(results: Results, files: StudyFiles, importances: Importances | None = None) -> dict[str, Drawing]:

@@ -2,6 +2,6 @@
 
 from lstm_bench.report.page.contents import Report, read_report, report_of
 from lstm_bench.report.page.document import document
-from lstm_bench.report.page.pictures import PNG, Picture, draw, embedded
+from lstm_bench.report.page.pictures import PNG, Pictures, draw, embedded
 
-__all__ = ["PNG", "Picture", "Report", "document", "draw", "embedded", "read_report", "report_of"]
+__all__ = ["PNG", "Pictures", "Report", "document", "draw", "embedded", "read_report", "report_of"]

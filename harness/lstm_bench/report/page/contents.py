@@ -87,6 +87,11 @@ class Answer:
         """The one whose setting wins."""
         return self.studies[0]
 
+    @property
+    def task(self) -> str:
+        """Of all of them."""
+        return str(self.best.board["task"])
+
 
 @dataclass(frozen=True, slots=True)
 class Report:

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -12,19 +11,20 @@ from lstm_bench.report.listing import asked_lines
 from lstm_bench.report.page import tables, verdicts, yardstick
 from lstm_bench.report.page.contents import Report, Study
 from lstm_bench.report.page.environment import places
-from lstm_bench.report.page.pictures import Picture
+from lstm_bench.report.page.pictures import Pictures
+from lstm_bench.report.page.ranks import over_tasks, ranking
 from lstm_bench.report.page.words import sentences
 from lstm_bench.report.table import setting
 
 HERE = Path(__file__).parent
 
 
-def document(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> str:
+def document(report: Report, pictures: Pictures) -> str:
     """The page.
 
     Args:
         report: what it tells.
-        pictures: by study; those without any are in the tables alone.
+        pictures: its figures.
     """
     style, script = ((HERE / name).read_text("utf-8") for name in ("page.css", "page.js"))
     return _template().render(
@@ -40,6 +40,8 @@ def document(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> str:
         asked_lines=asked_lines,
         options_of=options_of,
         places=places(report),
+        ranked=over_tasks(report),
+        ranking=ranking,
         title=title(report),
     )
 

@@ -23,7 +23,7 @@ def as_markdown(report: Report) -> str:
 
 def _markdown(answer: Answer) -> Iterator[str]:
     said = sentences(answer)
-    yield f"## {escaped(answer.best.board['task'])}"
+    yield f"## {escaped(answer.task)}"
     yield f"**{escaped(said.which)}**"
     yield " ".join(escaped(sentence) for sentence in (said.sure, said.cost) if sentence)
     tables = [yardsticks(answer.best), standings(answer), verdicts_table(answer.verdicts)]
@@ -62,7 +62,7 @@ def as_data(report: Report) -> str:
 
 def _answer(answer: Answer) -> dict[str, Any]:
     return {
-        "task": answer.best.board["task"],
+        "task": answer.task,
         "best": answer.best.name,
         "said": " ".join(filter(None, sentences(answer))),
         "verdicts": [asdict(one) for one in answer.verdicts],

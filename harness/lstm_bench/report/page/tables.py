@@ -2,8 +2,12 @@
 
 import statistics
 from collections.abc import Iterator
+from dataclasses import replace
 
 from lstm_bench.analysis.answer import chosen, goal_of
+from lstm_bench.analysis.saved import saved_by_pruning
+from lstm_bench.record.files import Results
+from lstm_bench.record.study import trials_of
 from lstm_bench.report.page.cells import Cell, Table, number, time, with_interval
 from lstm_bench.report.page.contents import Answer, Report, Run, Study
 from lstm_bench.report.table import fresh, ordinal, setting
@@ -75,12 +79,23 @@ def contenders(study: Study) -> Table:
 
 def costs(report: Report) -> Table:
     """What each study took, and a run of its answer."""
-    heads = ["study", "trials", "runs", "reused", "training", "evaluating", "harness", "TFLOP", "FLOP/s of peak"]
+    heads = [
+        "study",
+        "trials",
+        "runs",
+        "reused",
+        "training",
+        "pruning saved",
+        "evaluating",
+        "harness",
+        "TFLOP",
+        "FLOP/s of peak",
+    ]
     heads += ["steps/s", "peak memory, MiB", "target reached", "made by"]
-    return Table("What it cost", heads, [_cost(study) for study in report.studies])
+    return Table("What it cost", heads, [_cost(report.results, study) for study in report.studies])
 
 
-def _cost(study: Study) -> list[Cell]:
+def _cost(results: Results, study: Study) -> list[Cell]:
     found = study.board["confirmed"] or {}
     shares = [share for run in study.runs if (share := run.metric("cost/harness_share")) is not None]
     hits, memory = found.get("target_seconds", []), found.get("memory", {}).values()
@@ -92,6 +107,7 @@ def _cost(study: Study) -> list[Cell]:
         number(len(study.runs)),
         number(study.board["reused"]),
         time(study.total("cost/train_seconds")),
+        _saved(results, study),
         time(study.total("cost/eval_seconds")),
         _percent(statistics.median(shares) if shares else None),
         number(study.total("cost/flops") / 1e12 or None),
@@ -103,6 +119,12 @@ def _cost(study: Study) -> list[Cell]:
         else Cell(look="number"),
         _made_by(study),
     ]
+
+
+def _saved(results: Results, study: Study) -> Cell:
+    trials = trials_of(run.line for run in study.runs)
+    saved = saved_by_pruning(results, trials, study.asked.get("seeds", 1))
+    return replace(time(saved.seconds), aside=f"{100 * saved.share:.2g} %") if saved else Cell(look="number")
 
 
 def _percent(share: float | None) -> Cell:
