@@ -16,15 +16,15 @@ def test_there_are_suites() -> None:
 
 @pytest.mark.parametrize("table", studies(), ids=lambda table: str(table.run["task"]))
 def test_every_study_of_every_suite_is_a_valid_question(table: StudyTable) -> None:
-    from lstm_bench.tuning.study import Question
+    from lstm_bench.tuning.vary import questions
 
-    question = Question.of(table, {})
-    assert set(question.space.distributions) == set(table.search)
-    for path, value in table.run.get("train", {}).items():
-        assert question.base.flat()[f"train.{path}"] == value
-    assert {key: getattr(question.budget, key) for key in table.budget} == dict(table.budget)
-    assert {key: getattr(question.strategy, key) for key in table.strategy} == dict(table.strategy)
-    assert question.confirm == table.confirm
+    for question in questions(table, {}, vary=None, match=None, workers=2).values():
+        assert set(question.space.distributions) == set(table.search)
+        for path, value in table.run.get("train", {}).items():
+            assert question.base.flat()[f"train.{path}"] == value
+        assert {key: getattr(question.budget, key) for key in table.budget} == dict(table.budget)
+        assert {key: getattr(question.strategy, key) for key in table.strategy} == dict(table.strategy)
+        assert question.confirm == table.confirm
 
 
 def test_quick_has_a_study_of_each_family() -> None:

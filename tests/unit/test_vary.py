@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -46,7 +47,7 @@ def test_what_is_no_choice_of_values_is_one_line(text: str) -> None:
 
 
 def test_each_value_is_a_question_of_its_own_with_equal_budgets() -> None:
-    found = arms(table(), {"train.steps": 50}, "model.layers=1,2", workers=2)
+    found = arms(table(), {"train.steps": 50}, parse_vary("model.layers=1,2"), workers=2)
     assert list(found) == ["layers-1", "layers-2"]
     one, two = found.values()
     assert [question.base.model.layers for question in (one, two)] == [1, 2]
@@ -63,20 +64,35 @@ def test_one_question_is_asked_where_nothing_varies() -> None:
     assert questions(table(), {}, vary="model.layers=1,2", match=None, workers=1).keys() == {"layers-1", "layers-2"}
 
 
+def test_a_file_may_say_what_varies_and_an_option_goes_before_it() -> None:
+    asked = replace(table(), vary={"model.layers": [1, 3]})
+    assert questions(asked, {}, vary=None, match=None, workers=1).keys() == {"layers-1", "layers-3"}
+    assert questions(asked, {}, vary="model.layers=1,2", match=None, workers=1).keys() == {"layers-1", "layers-2"}
+
+
+@pytest.mark.parametrize(
+    "vary", [{"model.layers": [1]}, {"model.layers": 1}, {"model.layers": [1, 2], "model.cell": ["lstm", "gru"]}]
+)
+def test_what_a_file_cannot_vary_is_one_line(vary: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=r"^vary.*: .*expected [a-z0-9, ]+") as error:
+        questions(replace(table(), vary=vary), {}, vary=None, match=None, workers=1)
+    assert "\n" not in str(error.value)
+
+
 def test_deterministic_arms_know_their_workers() -> None:
-    found = arms(table(deterministic=True), {}, "model.layers=1,2", workers=3)
+    found = arms(table(deterministic=True), {}, parse_vary("model.layers=1,2"), workers=3)
     assert [question.workers for question in found.values()] == [3, 3]
 
 
 def test_what_varies_is_taken_out_of_the_default_space() -> None:
-    for question in arms(table({}), {}, "model.hidden=8,16", workers=1).values():
+    for question in arms(table({}), {}, parse_vary("model.hidden=8,16"), workers=1).values():
         assert list(question.space.distributions) == [path for path in DEFAULT if path != "model.hidden"]
 
 
 def test_what_varies_is_not_searched_when_nothing_else_is_left_of_the_default_space() -> None:
     """`--vary train.lr` with `--match` takes both paths of the default space; then nothing is left to search."""
     try:
-        found = arms(table({}), {}, "train.lr=0.1,0.01", workers=1, match="params")
+        found = arms(table({}), {}, parse_vary("train.lr=0.1,0.01"), workers=1, match="params")
     except UsageError:
         return  # refusing it is right, too
     for question in found.values():
@@ -86,7 +102,7 @@ def test_what_varies_is_not_searched_when_nothing_else_is_left_of_the_default_sp
 
 def test_no_two_arms_share_a_name() -> None:
     try:
-        found = arms(table(), {}, "options.spy=a/b,a:b", workers=1)
+        found = arms(table(), {}, parse_vary("options.spy=a/b,a:b"), workers=1)
     except UsageError:
         return
     assert len(found) == 2
@@ -116,12 +132,12 @@ def test_arms_that_cannot_be_are_one_line(
 
 def test_the_hidden_size_is_not_both_fitted_and_searched() -> None:
     with pytest.raises(UsageError, match=r"--match fits model\.hidden"):
-        arms(table({**RATES, "model.hidden": [8, 16]}), {}, "model.layers=1,2", workers=1, match="params")
+        arms(table({**RATES, "model.hidden": [8, 16]}), {}, parse_vary("model.layers=1,2"), workers=1, match="params")
 
 
 @pytest.mark.parametrize("match", ["params", "flops"])
 def test_matched_arms_are_of_one_size(match: str) -> None:
-    found = arms(table(), {"model.hidden": 128}, "model.layers=1,2,3", workers=1, match=match)
+    found = arms(table(), {"model.hidden": 128}, parse_vary("model.layers=1,2,3"), workers=1, match=match)
     bases = [question.base for question in found.values()]
     assert bases[0].model.hidden == 128
     target = measured(bases[0], match)
@@ -130,13 +146,15 @@ def test_matched_arms_are_of_one_size(match: str) -> None:
 
 
 def test_the_default_space_is_searched_without_the_hidden_size_that_is_fitted() -> None:
-    for question in arms(table({}), {"model.hidden": 128}, "model.layers=1,2", workers=1, match="params").values():
+    for question in arms(
+        table({}), {"model.hidden": 128}, parse_vary("model.layers=1,2"), workers=1, match="params"
+    ).values():
         assert list(question.space.distributions) == ["train.lr"]
 
 
 def test_sizes_that_cannot_be_equal_say_the_nearest() -> None:
     with pytest.raises(UsageError, match=r"model\.hidden = 1 is nearest to .* params, .*% off; expected within 2%"):
-        arms(table(), {"model.hidden": 1}, "model.layers=1,2", workers=1, match="params")
+        arms(table(), {"model.hidden": 1}, parse_vary("model.layers=1,2"), workers=1, match="params")
 
 
 @settings(deadline=None, max_examples=20)

@@ -37,15 +37,19 @@ def bench(
     from lstm_bench.bench import run_study
     from lstm_bench.pool import cores
     from lstm_bench.record.disk import file_name
-    from lstm_bench.tuning.study import Question
+    from lstm_bench.tuning.vary import questions
 
     results, screen, at_once = results_of(context), console(), workers or cores()
-    questions = [Question.of(table, {}, workers=at_once) for table in suites.read_suite(suite)]
-    _know_the_peaks(questions, results, screen)
-    boards = []
-    for question in questions:
-        stem = f"{Path(suite).stem}-{file_name(question.base.task)}"
-        boards.append(run_study(question, name=None, stem=stem, results=results, workers=at_once, console=screen))
+    asked = [
+        (joined(f"{Path(suite).stem}-{file_name(question.base.task)}", arm), question)
+        for table in suites.read_suite(suite)
+        for arm, question in questions(table, {}, vary=None, match=None, workers=at_once).items()
+    ]
+    _know_the_peaks([question for _, question in asked], results, screen)
+    boards = [
+        run_study(question, name=None, stem=stem, results=results, workers=at_once, console=screen)
+        for stem, question in asked
+    ]
     show(boards, results, screen)
 
 

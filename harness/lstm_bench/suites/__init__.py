@@ -69,6 +69,7 @@ class StudyTable:
         strategy: values of `Strategy`.
         search: the space; empty: the default one.
         confirm: values that the confirming runs have instead of the search's.
+        vary: one path and its values, each of which becomes a study of its own: the arms of an ablation.
     """
 
     run: Mapping[str, Any]
@@ -76,6 +77,7 @@ class StudyTable:
     strategy: Mapping[str, Any] = field(default_factory=dict)
     search: Mapping[str, Any] = field(default_factory=dict)
     confirm: Mapping[str, Any] = field(default_factory=dict)
+    vary: Mapping[str, Any] = field(default_factory=dict)
 
     def updated(self, *, budget: Mapping[str, Any], strategy: Mapping[str, Any]) -> "StudyTable":
         """The same study with some values of its budget and strategy replaced."""
@@ -131,7 +133,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 def _study(table: Any, path: Path) -> StudyTable:
     if not isinstance(table, dict):
         raise UsageError(f"{path}: a study is {table!r}, expected a table")
-    paths = {name: table.get(name, {}) for name in ("search", "confirm")}
+    paths = {name: table.get(name, {}) for name in ("search", "confirm", "vary")}
     for name, given in paths.items():
         if not isinstance(given, dict):
             raise UsageError(f'{path}: {name} = {given!r}, expected a table of paths, such as "train.lr"')
@@ -148,4 +150,4 @@ def study_table(table: Mapping[str, Any]) -> StudyTable:
     """A study's tables, told apart by their keys; what has no place among them is left out."""
     parts = (RunSpec.__dataclass_fields__, Budget.__dataclass_fields__, Strategy.__dataclass_fields__)
     run, budget, strategy = ({key: value for key, value in table.items() if key in part} for part in parts)
-    return StudyTable(run, budget, strategy, table.get("search", {}), table.get("confirm", {}))
+    return StudyTable(run, budget, strategy, *(table.get(name, {}) for name in ("search", "confirm", "vary")))

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from lstm_bench.errors import UsageError, unknown
 from lstm_bench.execute import spec_of
@@ -18,32 +19,57 @@ HIDDEN = "model.hidden"
 LARGEST = 8192  # units a layer that are tried
 CLOSE = 0.02  # arms whose sizes differ by no more are equal
 
+Vary = tuple[str, list[Value]]  # a path and its values
 
-def parse_vary(text: str) -> tuple[str, list[Value]]:
+
+def parse_vary(text: str) -> Vary:
     """`model.cell=lstm,gru` to the path and its values.
 
     Raises:
         UsageError: fewer than two values, or one twice.
     """
     path, raw = parse_setting(text)
-    values = [parse_value(part.strip()) for part in str(raw).split(",")]
-    if len(values) < 2 or len(set(values)) < len(values):
-        raise UsageError(f"--vary {text}: expected two values or more, each once, such as --vary model.layers=1,2")
+    return _checked(path, [parse_value(part.strip()) for part in str(raw).split(",")], f"--vary {text}")
+
+
+def vary_of(table: StudyTable) -> Vary | None:
+    """What a study's file varies: `vary = { "model.cell" = ["lstm", "gru"] }`; None where it says nothing of it.
+
+    Raises:
+        UsageError: several paths, fewer than two values, or one twice.
+    """
+    found = [_checked(path, values, f"vary {path} = {values}") for path, values in table.vary.items()]
+    if len(found) > 1:
+        raise UsageError(f"vary: found {' and '.join(table.vary)}, expected one path; search the others")
+    return found[0] if found else None
+
+
+def _checked(path: str, values: Any, told: str) -> Vary:
+    if not isinstance(values, list) or len(values) < 2 or any(values.count(value) > 1 for value in values):
+        raise UsageError(f"{told}: expected two values or more, each once, such as --vary model.layers=1,2")
     return path, values
 
 
 def questions(
     table: StudyTable, settings: Mapping[str, Value], *, vary: str | None, match: str | None, workers: int
 ) -> dict[str, Question]:
-    """The one question that is asked, under an empty name; or one for each value of `--vary`, by its name.
+    """The one question that is asked, under an empty name; or one for each value that is varied, by its name.
+
+    Args:
+        table: what is asked of each; what it varies gives way to `vary`.
+        settings: of `--set`.
+        vary: `PATH=VALUE,VALUE`; None: as the table says.
+        match: what is to be equal in all arms: `params` or `flops`.
+        workers: runs at once.
 
     Raises:
         UsageError: see `arms`; or there is nothing to match.
     """
     if match is not None and match not in SIZES:
         raise unknown("size to match,", match, SIZES)
-    if vary is not None:
-        return arms(table, settings, vary, workers=workers, match=match)
+    varied = vary_of(table) if vary is None else parse_vary(vary)
+    if varied is not None:
+        return arms(table, settings, varied, workers=workers, match=match)
     if match is not None:
         raise UsageError(
             f"--match {match}: it makes the arms of --vary equal; add --vary, such as --vary model.layers=1,2"
@@ -52,21 +78,21 @@ def questions(
 
 
 def arms(
-    table: StudyTable, settings: Mapping[str, Value], vary: str, *, workers: int, match: str | None = None
+    table: StudyTable, settings: Mapping[str, Value], vary: Vary, *, workers: int, match: str | None = None
 ) -> dict[str, Question]:
     """The question of each value, by a name for it.
 
     Args:
         table: what is asked of each.
         settings: of `--set`.
-        vary: `PATH=VALUE,VALUE`.
+        vary: a path and its values.
         workers: runs at once.
         match: what is to be equal: the hidden size of every arm but the first is fitted to it.
 
     Raises:
         UsageError: the path is searched or set too, a value does not fit it, or no hidden size makes arms equal.
     """
-    path, values = parse_vary(vary)
+    path, values = vary
     searched = table.search or DEFAULT
     if path in searched and table.search:
         raise UsageError(f"--vary {path}: it is in the search space too; take it out of one of them")
@@ -87,7 +113,7 @@ def arms(
             own[HIDDEN] = fitted(base, target, match)
         arm = arm_name(path, value)
         if arm in found:
-            raise UsageError(f"--vary {vary}: two of its values would both be called {arm}: leave one out")
+            raise UsageError(f"--vary {path}: two of its values would both be called {arm}: leave one out")
         found[arm] = Question.of(table, own, workers=workers)
     return found
 
