@@ -42,6 +42,11 @@ class Table:
     heads: Sequence[str]
     rows: Sequence[Sequence[Cell]]
 
+    @property
+    def columns(self) -> list[int]:
+        """Those that say anything: what no row has is not shown."""
+        return [at for at in range(len(self.heads)) if any(row[at].text or row[at].aside for row in self.rows)]
+
     def is_numeric(self, column: int) -> bool:
         """Whether a column's figures are aligned: it has some, and no text."""
         looks = {row[column].look for row in self.rows if row[column].text}

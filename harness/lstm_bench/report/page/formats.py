@@ -32,9 +32,10 @@ def _markdown(answer: Answer) -> Iterator[str]:
 
 
 def _markdown_table(table: Table) -> str:
-    heads = f"| {' | '.join(map(escaped, table.heads))} |"
-    rules = "|" + "|".join("---:" if table.is_numeric(at) else "---" for at in range(len(table.heads))) + "|"
-    return "\n".join([heads, rules, *(f"| {' | '.join(map(_markdown_cell, row))} |" for row in table.rows)])
+    columns = table.columns
+    rules = ["---:" if table.is_numeric(at) else "---" for at in columns]
+    rows = [[_markdown_cell(row[at]) for at in columns] for row in table.rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [[escaped(table.heads[at]) for at in columns], rules, *rows])
 
 
 def _markdown_cell(cell: Cell) -> str:
