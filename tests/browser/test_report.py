@@ -83,7 +83,7 @@ def column(of: Locator, head: str) -> list[str]:
 
 def test_the_answer_comes_first_and_every_figure_is_there(visitor: Visitor) -> None:
     first = visitor.page.locator("article.answer").first
-    expect(first.locator(".which")).to_contain_text("learns toy:Toy best")
+    expect(first.locator(".which")).to_contain_text("the best of 3 studies")
     assert first.bounding_box()["y"] < 400
     for figure in visitor.page.locator(".figures img").all():
         figure.scroll_into_view_if_needed()

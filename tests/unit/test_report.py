@@ -7,6 +7,8 @@ import io
 import json
 import re
 import shutil
+from copy import deepcopy
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -121,15 +123,27 @@ def test_other_data_are_another_question(folder: Results, tmp_path: Path) -> Non
     assert sorted(len(answer.studies) for answer in read_report(other).answers) == [1, 2]
 
 
-def test_the_answer_in_words_says_which_how_sure_and_what_it_cost(report: Report) -> None:
-    said, board = sentences(report.answers[0]), report.answers[0].best.board
-    score = board["confirmed"]["score"]
-    assert said.which.endswith(f"learns toy:Toy best ({board['study']}, the best of 3 studies).")
+@pytest.mark.parametrize(
+    ("low", "which", "sure"),
+    [(0.01, "learns toy:Toy best (study ", "better than"), (-0.01, "is surely better", "not told apart from")],
+)
+def test_the_answer_in_words_says_which_how_sure_and_what_it_cost(
+    report: Report, low: float, which: str, sure: str
+) -> None:
+    board = deepcopy(report.answers[0].best.board)
+    board["confirmed"]["floors"]["trivial"]["difference"] |= {"mean": 0.2, "low": low, "high": 0.4}
+    best = replace(report.answers[0].best, board=board)
+    said, score = (
+        sentences(replace(report.answers[0], studies=[best, *report.studies[1:]])),
+        board["confirmed"]["score"],
+    )
+    assert which in said.which
+    assert said.which.endswith(f"(study {best.name}, the best of 3 studies).")
     assert f"3 fresh seeds it scores {score['mean']:.4g} accuracy on test" in said.sure
     assert f"[{score['low']:.4g}, {score['high']:.4g}]" in said.sure
-    assert "from the strongest floor, trivial (0.5)" in said.sure
-    runs = len(report.answers[0].best.runs)
-    assert said.cost.startswith(f"Finding it took {sum(board['statuses'].values())} trials in {runs} runs, ")
+    assert f"It is {sure} the strongest floor, trivial (0.5)." in said.sure
+    trials, runs = sum(board["statuses"].values()), len(best.runs)
+    assert said.cost.startswith(f"Finding it took {trials} trials in {runs} runs, ")
 
 
 def test_a_study_without_an_answer_says_so(results: Results) -> None:
@@ -243,7 +257,7 @@ def test_json_has_all_the_data_behind_the_page(report: Report) -> None:
 
 def test_markdown_has_the_answer_and_the_verdicts_and_no_name_breaks_out(report: Report) -> None:
     text = formats.as_markdown(report)
-    assert text.startswith("## toy:Toy\n\n**lr ")
+    assert text.startswith("## toy:Toy\n\n**")
     assert "<script" not in re.sub(r"`[^`]*`", "", text)
     rows = [re.sub(r"`[^`]*`|\\\|", "", line) for line in text.splitlines()]  # without code and bars of a text
     standing = next(row for row in rows if row.startswith("| alone"))

@@ -34,7 +34,9 @@ def sentences(answer: Answer) -> Sentences:
         lucky = "The best of many is lucky, and no fresh seed confirms it"
         return Sentences(led, f"{lucky}: `lstm-bench confirm {study.name}`.", _cost(study))
     of = f", the best of {len(answer.studies)} studies" if len(answer.studies) > 1 else ""
-    which = f"{who} learns {board['task']} best ({study.name}{of})."
+    which = f"{who} learns {board['task']} best (study {study.name}{of})."
+    if (floor := _strongest(board)) and floor.word != "better":
+        which = f"No setting is surely better than the floors of {board['task']}; {who} leads (study {study.name}{of})."
     return Sentences(which, " ".join([*_score(board), *_others(answer)]), _cost(study))
 
 
@@ -42,11 +44,23 @@ def _score(board: Board) -> Iterator[str]:
     found = board["confirmed"]["score"]
     ends = f", 95 % interval {span(found)}" if found["low"] is not None else ", which says nothing of the spread"
     yield f"On {seeds(found['n'], 'fresh ')} it scores {score(board, found['mean'])} on test{ends}."
+    if floor := _strongest(board):
+        yield f"It is {BESIDE[floor.word]} the strongest floor, {floor.name} ({figure(floor.score)})."
+
+
+class _Floor(NamedTuple):
+    name: str
+    score: float
+    word: Word
+
+
+def _strongest(board: Board) -> _Floor | None:
+    """The best floor, and how the confirmed setting stands to it."""
     goal, floors = goal_of(board), board["confirmed"]["floors"]
-    if floors:
-        name, floor = (max if goal.maximize else min)(floors.items(), key=lambda one: one[1]["score"])
-        how = BESIDE[against_floor(floor, maximize=goal.maximize)]
-        yield f"It is {how} the strongest floor, {name} ({figure(floor['score'])})."
+    if not floors:
+        return None
+    name, floor = (max if goal.maximize else min)(floors.items(), key=lambda one: one[1]["score"])
+    return _Floor(name, floor["score"], against_floor(floor, maximize=goal.maximize))
 
 
 def against_floor(floor: Mapping[str, Any], *, maximize: bool) -> Word:
