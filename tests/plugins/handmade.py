@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import tomli_w
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from lstm_bench.analysis.board import make_board
 from lstm_bench.record.files import Results
@@ -96,3 +98,8 @@ def begin_study(results: Results, goal: Goal = UP, name: str = "first", **asked:
     base = {"trials": 4, "confirm_seeds": 2, "confirm_top": 1, "confirm": {}, "search": LR, "goal": stated}
     files.begin(tomli_w.dumps({**SPEC.to_dict(), **base, **asked}))
     return Study(results, goal, files)
+
+
+def words(figure: Figure) -> str:
+    """All that is written in a figure."""
+    return "\n".join(text.get_text() for text in figure.findobj(Text))

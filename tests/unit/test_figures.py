@@ -9,7 +9,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pytest
-from handmade import DOWN, LR, RACE, UP, Study, begin_study
+from handmade import DOWN, LR, RACE, UP, Study, begin_study, words
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -32,10 +32,6 @@ def begin(results: Results):
 
 
 SHARES = {"PED-ANOVA": {"train.lr": Share(0.9, 0.8, 0.95), "model.hidden": Share(0.1, 0.05, 0.2)}}
-
-
-def words(figure: Figure) -> str:
-    return "\n".join(text.get_text() for text in figure.findobj(Text))
 
 
 def bold(figure: Figure) -> list[Any]:

@@ -1,11 +1,13 @@
+import math
 import random
+import statistics
 from typing import Any
 
 import pytest
 
 from lstm_bench.record.study import RunLine, Trial
 from lstm_bench.result import Status
-from lstm_bench.tuning.importance import importances
+from lstm_bench.tuning.importance import METHODS, importances
 
 ASKED: dict[str, Any] = {
     "task": "adding",
@@ -111,3 +113,55 @@ def test_a_study_of_another_machines_card_is_judged_here_too() -> None:
     settings = drawn(20)
     found = trials(settings, [one["train.lr"] for one in settings])
     assert importances({**ASKED, "device": "cuda"}, found) == importances(ASKED, found)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_spread_is_wide_where_nothing_matters_and_narrow_where_one_parameter_does(method: str) -> None:
+    settings, chance = drawn(60), random.Random(2)
+
+    def widths(scores: list[float | None]) -> float:
+        found = importances(ASKED, trials(settings, scores), [method])[method]
+        assert all(0 <= one.low <= one.high <= 1 for one in found.values())
+        return statistics.fmean(one.high - one.low for one in found.values())
+
+    assert widths([math.log(one["train.lr"]) for one in settings]) < 0.5 * widths([chance.random() for _ in settings])
+
+
+def test_both_methods_agree_where_one_parameter_is_all_that_matters() -> None:
+    settings = drawn(60)
+    found = importances(ASKED, trials(settings, [math.log(one["train.lr"]) for one in settings]), list(METHODS))
+    assert list(found) == ["PED-ANOVA", "fANOVA"]
+    for own in found.values():
+        assert next(iter(own)) == "train.lr"
+        assert own["train.lr"].low > 0.6
+
+
+def test_fanova_weighs_a_logarithmic_range_by_its_logarithms() -> None:
+    """What happens below 1e-2 is two thirds of the range, and a tenth of it as it is written."""
+    settings = drawn(200)
+    scores: list[float | None] = [
+        float(one["train.lr"] < 1e-2) + 0.7 * float(one["model.dropout"] < 0.25) for one in settings
+    ]
+    found = shares(ASKED, trials(settings, scores), "fANOVA")
+    truth = {"train.lr": 2 / 9, "model.dropout": 0.49 / 4}  # variances of both, over the space
+    assert found["train.lr"] == pytest.approx(truth["train.lr"] / sum(truth.values()), abs=0.1)
+
+
+def test_fanova_passes_over_a_parameter_that_not_every_trial_has() -> None:
+    when = {"low": 0.5, "high": 0.99, "when": {"train.optimizer": "sgd"}}
+    search = {"train.optimizer": ["adamw", "sgd"], "train.momentum": when, "model.dropout": {"low": 0.0, "high": 0.5}}
+    settings: list[dict[str, Any]] = [
+        {"train.optimizer": "sgd", "train.momentum": 0.9, "model.dropout": k / 100}
+        if k % 2
+        else {"train.optimizer": "adamw", "model.dropout": k / 100}
+        for k in range(40)
+    ]
+    found = importances({**ASKED, "search": search}, trials(settings, [float(k) for k in range(40)]), ["fANOVA"])
+    assert list(found["fANOVA"]) == ["model.dropout", "train.optimizer"]
+
+
+def test_few_trials_of_which_one_differs_are_no_trouble_to_a_tree() -> None:
+    settings = drawn(8)
+    found = importances(ASKED, trials(settings, [0.1, *[0.5] * 7]), list(METHODS))
+    assert all(sum(one.share for one in own.values()) == pytest.approx(1.0) for own in found.values())
+    assert list(found) == ["PED-ANOVA", "fANOVA"]

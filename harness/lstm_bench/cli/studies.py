@@ -222,7 +222,8 @@ def show_study(
     """Show a study: what was asked, its trials, its answer so far."""
     from lstm_bench.analysis.answer import goal_asked
     from lstm_bench.analysis.board import make_board
-    from lstm_bench.report.listing import asked_lines, trials_table
+    from lstm_bench.analysis.saved import saved_by_pruning
+    from lstm_bench.report.listing import asked_lines, saved_line, trials_table
 
     results, screen = results_of(context), console()
     files = _study(results, name)
@@ -230,6 +231,8 @@ def show_study(
         screen.print(line, soft_wrap=True)
     goal = goal_asked(files.asked)
     screen.print(trials_table(files, goal))
+    if saved := saved_by_pruning(results, files.trials, files.asked.get("seeds", 1)):
+        screen.print(saved_line(saved), soft_wrap=True)
     show([make_board(results, files, goal)], results, screen, head="study")
 
 

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lstm_bench.analysis.answer import chosen
+from lstm_bench.analysis.saved import Saved
 from lstm_bench.goal import Goal
 from lstm_bench.record.files import Results
 from lstm_bench.record.study import StudyFiles, Trial
@@ -69,6 +70,15 @@ def trials_table(files: StudyFiles, goal: Goal) -> Table:
         shown = "" if trial.score is None else figure(trial.score)
         table.add_row(str(trial.number), _status(trial), shown, _runs(trial), Text(setting(trial.settings)))
     return table
+
+
+def saved_line(saved: Saved) -> str:
+    """What pruning saved a search, in a sentence."""
+    n = f"{saved.trials} trial{'' if saved.trials == 1 else 's'}"
+    return (
+        f"pruning spared {n} up to {figure(saved.seconds)} s of training, {saved.share:.0%} of what the search would "
+        "have trained without"
+    )
 
 
 def _status(trial: Trial) -> str:

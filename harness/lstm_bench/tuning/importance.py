@@ -39,7 +39,8 @@ def importances(
 
     Nothing where there is nothing to say: of fewer than 8 complete trials the best tenth is one trial, which a
     single lucky run decides; one parameter alone has all the importance there is; and where all trials are equally
-    good, no setting mattered.
+    good, no setting mattered. Of few trials the spread of PED-ANOVA is smaller than it should be: the best tenth is
+    then a trial or two, which most bootstraps share.
 
     Args:
         asked: what was asked, as in `study.toml`.

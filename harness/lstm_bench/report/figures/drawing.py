@@ -18,6 +18,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 GREY, INK = "#8c8c8c", "#333333"
 SCALE = colormaps["viridis"].reversed().resampled(256)  # uniform to the eye; the best are the darkest
 DPI = 100
+LEFT = 0.01  # of the width: where the text above a figure begins
 CHARACTERS_AN_INCH = 8, 13  # of a title and a note, at their sizes
 
 STYLE = {
@@ -70,17 +71,23 @@ def panelled(
 ) -> tuple[Figure, dict[str, Axes]]:
     """As `blank`, with an axes for each letter of a mosaic such as `AB;CC`: two above, one beneath."""
     figure = Figure((width, height), layout="constrained")
-    figure.suptitle(textwrap.fill(study, int(width * CHARACTERS_AN_INCH[0])), x=0.01, ha="left", weight="bold")
+    figure.suptitle(textwrap.fill(study, int(width * CHARACTERS_AN_INCH[0])), x=LEFT, ha="left", weight="bold")
     panels: dict[str, Axes] = figure.subplot_mosaic(mosaic)
     panels[mosaic[0]].set_title(textwrap.fill(note, int(width * CHARACTERS_AN_INCH[1])), color=INK)
     return figure, panels
 
 
 def finished(figure: Figure, text: str) -> Drawing:
-    """The drawing of a figure that nothing is added to: its layout is settled, so that each rendering is the same."""
+    """The drawing of a figure that nothing is added to: its layout is settled, so that each rendering is the same.
+
+    What is drawn is said from the figure's left edge on: beside long names the axes are narrow.
+    """
     if engine := figure.get_layout_engine():
         engine.execute(figure)
     figure.set_layout_engine("none")
+    for axes in figure.axes:
+        box = axes.get_position()
+        axes.set_title(axes.get_title("left"), loc="left", x=(LEFT - box.x0) / box.width, color=INK)
     return Drawing(figure, text)
 
 
@@ -105,11 +112,18 @@ def spans_a_decade(values: Collection[float]) -> bool:
     return bool(values) and 0 < 10 * min(values) < max(values)
 
 
-def make_log(axes: Axes, which: Literal["x", "y"], values: Collection[float]) -> None:
-    """Give an axis a logarithmic scale, with ticks as people write numbers."""
+def make_log(axes: Axes, which: Literal["x", "y"], values: Collection[float], room: int = 3) -> None:
+    """Give an axis a logarithmic scale, with ticks as people write numbers.
+
+    Args:
+        axes: whose.
+        which: axis.
+        values: on it.
+        room: decades that it has the room to tick at 2 and 5, too.
+    """
     axes.set(**{f"{which}scale": "log"})
     axis = axes.xaxis if which == "x" else axes.yaxis
-    few = max(values) < 1000 * min(values)
+    few = max(values) < 10**room * min(values)
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
@@ -132,6 +146,11 @@ def short(text: str, most: int = 24) -> str:
     """A user's text in one line, cut where it is long."""
     line = " ".join(text.split())
     return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def capital(text: str) -> str:
+    """A text that begins a sentence."""
+    return text[0].upper() + text[1:]
 
 
 def spread(n: int, most: int) -> Sequence[int]:

@@ -18,6 +18,7 @@ from lstm_bench.report.figures.drawing import (
     INK,
     Drawing,
     blank,
+    capital,
     finished,
     make_log,
     score_name,
@@ -63,7 +64,7 @@ def learning_curves(results: Results, lines: Sequence[RunLine], board: Board, *,
     _scale(axes, points, [*seen, *(score for _, score in levels)], maximize=goal.maximize)
     figure.legend([artist for _, artist in legend], [label for label, _ in legend], loc="outside lower left", ncols=2)
     what = f"Learning curves of {board['study']}: {score_name(goal)} by {AXIS[by]}."
-    return finished(figure, " ".join([what, note, *_ends(bold, by), *(f"{_capital(label)}." for label, _ in levels)]))
+    return finished(figure, " ".join([what, note, *_ends(bold, by), *(f"{capital(label)}." for label, _ in levels)]))
 
 
 def _said(drawn: int, runs: int, *, sampled: bool, bold: int, of: int) -> Iterator[str]:
@@ -77,11 +78,7 @@ def _said(drawn: int, runs: int, *, sampled: bool, bold: int, of: int) -> Iterat
 def _ends(bundles: Sequence[Bundle], by: By) -> Iterator[str]:
     for one in bundles:
         for at, mean in list(one.mean.items())[-1:]:
-            yield f"{_capital(one.label)}: {digits(mean)} after {at:,} {AXIS[by]}."
-
-
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]
+            yield f"{capital(one.label)}: {digits(mean)} after {at:,} {AXIS[by]}."
 
 
 def _levels(board: Board) -> Iterator[tuple[str, float]]:

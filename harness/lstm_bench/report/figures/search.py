@@ -14,6 +14,7 @@ from lstm_bench.report.figures.drawing import (
     GREY,
     Drawing,
     blank,
+    capital,
     finished,
     make_log,
     short,
@@ -26,12 +27,13 @@ from lstm_bench.report.table import figure as digits
 Spent = Literal["trials", "seconds"]
 MOST = 6  # searches in one figure: as many as there are colours
 POINTS = 200  # of a curve
+BAND = 0.24  # opacity of all bands together
 AXIS = {"trials": "trials, pruned and failed ones too", "seconds": "seconds of the search, by the wall clock"}
 
 
 @styled
 def search_progress(name: str, searches: Sequence[Progress], goal: Goal, *, by: Spent = "trials") -> Drawing | None:
-    """Each search's best so far as a staircase, its expected best as a curve, the luck of one search as a band.
+    """Each search's expected best as a curve, the luck of one search as a band, its own best so far as a dashed line.
 
     Of a search alone the trials are drawn, too. None where no trial of any has a value, or no study has a clock.
 
@@ -48,26 +50,26 @@ def search_progress(name: str, searches: Sequence[Progress], goal: Goal, *, by: 
     note = _note(shown, of=len(searches))
     figure, axes = blank(name, note)
     if len(shown) == 1:
-        axes.scatter(_spent(shown[0], by), _numbers(shown[0].values), s=10, color=GREY, linewidths=0, label="trial")
+        axes.scatter(_spent(shown[0], by), _numbers(shown[0].values), s=10, color=GREY, linewidths=0)
     for one, colour in zip(shown, COLOURS, strict=False):
-        _draw(axes, one, by, colour, label=f"{short(one.study, 30)}: " if len(shown) > 1 else "")
+        _draw(axes, one, by, colour, BAND / max(2, len(shown)))
     values = [value for one in shown for value in one.counted]
     if not goal.search_maximizes and spans_a_decade(values):
         make_log(axes, "y", values)
     axes.set(xlabel=AXIS[by], ylabel=value_name(goal), xlim=(0, None))
-    figure.legend(loc="outside lower left", ncols=2)
+    if len(shown) > 1:
+        figure.legend(loc="outside lower left", ncols=3)
     what = f"The best of the search of {name} by {AXIS[by]}; {value_name(goal)}."
     return finished(figure, " ".join([what, note, *_said(shown, by)]))
 
 
-def _draw(axes: Axes, one: Progress, by: Spent, colour: str, label: str) -> None:
+def _draw(axes: Axes, one: Progress, by: Spent, colour: str, strength: float) -> None:
     n = np.unique(np.geomspace(1, len(one.values), POINTS).round(2))
     x = n * (1 if by == "trials" else one.seconds_a_trial)
     low, high = (one.best_at(quantile, n) for quantile in LUCK)
-    axes.fill_between(x, low, high, color=colour, alpha=0.12, linewidth=0)
-    axes.plot(x, one.expected_best(n), color=colour, linewidth=2, label=f"{label}expected best")
-    best, label = _numbers(one.best_so_far), f"{label}best so far"
-    axes.plot(_spent(one, by), best, "--", color=colour, linewidth=1, drawstyle="steps-post", label=label)
+    axes.fill_between(x, low, high, color=colour, alpha=strength, linewidth=0)
+    axes.plot(x, one.expected_best(n), color=colour, linewidth=2, label=short(one.study, 40))
+    axes.plot(_spent(one, by), _numbers(one.best_so_far), "--", color=colour, linewidth=1, drawstyle="steps-post")
 
 
 def _spent(one: Progress, by: Spent) -> Sequence[float]:
@@ -79,11 +81,11 @@ def _numbers(values: Sequence[float | None]) -> list[float]:
 
 
 def _note(shown: Sequence[Progress], of: int) -> str:
-    which = f"The first {len(shown)} of {of} searches. " if len(shown) < of else ""
+    which = f"{'the first ' if len(shown) < of else ''}{len(shown)} of {of} searches" if of > 1 else "dots, the trials"
     order = "" if all(one.independent for one in shown) else ", as if they came in random order"
     return (
-        f"{which}Curve: the mean best of n trials drawn from those that there were{order}; band: 90 % of such draws. "
-        "What was pruned or failed counts as the worst."
+        f"{capital(which)}; dashed, the best so far; curve, the mean best of n trials drawn from all{order}; band, "
+        "90 % of such draws. What was pruned or failed counts as the worst."
     )
 
 

@@ -57,14 +57,14 @@ class Dimension:
         places = np.linspace(-FAN, FAN, len(values)) + [choices.index(value) for value in values]
         return cls(path, list(places), [digits(choice) for choice in choices], log=False)
 
-    def draw_axis(self, axes: Axes, which: Literal["x", "y"]) -> None:
-        """Name an axis after the parameter, with its scale or its choices."""
+    def draw_axis(self, axes: Axes, which: Literal["x", "y"], room: int = 3) -> None:
+        """Name an axis after the parameter, with its scale (see `make_log`) or its choices."""
         axes.set(**{f"{which}label": short(self.path, 36)})
         if self.choices:
             names = [short(choice, 12) for choice in self.choices]
             axes.set(**{f"{which}ticks": range(len(names)), f"{which}ticklabels": names})
         elif self.log and self.places:
-            make_log(axes, which, self.places)
+            make_log(axes, which, self.places, room)
 
 
 @styled
@@ -102,9 +102,9 @@ def slices(
 
 def _note(drawn: int, complete: int, dimensions: Sequence[Dimension], *, ranked: bool) -> str:
     names = " and ".join(one.path for one in dimensions)
-    which = "which matter most" if ranked and len(dimensions) > 1 else "as searched"
-    left = f" of {complete:,}; the others have no value there" if drawn < complete else ""
-    return f"A dot for each of {drawn:,}{left} complete trials: {names}, {which}. The darker the better."
+    which = "" if len(dimensions) < 2 else ", which matter most" if ranked else ", the first that were searched"
+    left = "; the others lack a value" if drawn < complete else ""
+    return f"A dot for {drawn:,} of {complete:,} complete trials{left}: {names}{which}. The darker the better."
 
 
 def _draw(panels: Mapping[str, Axes], dimensions: Sequence[Dimension], values: Sequence[float], goal: Goal) -> None:
@@ -116,7 +116,7 @@ def _draw(panels: Mapping[str, Axes], dimensions: Sequence[Dimension], values: S
     size = 22 if len(values) < MANY else 9
     for (name, axes), dimension in zip(panels.items(), dimensions, strict=False):
         axes.scatter(dimension.places, values, s=size, **looks)
-        dimension.draw_axis(axes, "x")
+        dimension.draw_axis(axes, "x", room=2)
         if log:
             make_log(axes, "y", values)
         axes.set_ylabel(value_name(goal) if name == "A" else "")

@@ -28,7 +28,7 @@ from lstm_bench.report.table import figure as digits
 
 MOST_LABELS = 15
 SIZE = 30.0  # square points: of a dot
-AREAS = (12.0, 160.0)  # of the least and the most of a third measure
+AREAS = (18.0, 160.0)  # of the least and the most of a third measure
 MANY = 300  # trials, above which dots are small
 
 Stairs = Literal["steps-pre", "steps-post"]
@@ -46,6 +46,7 @@ def trade_off(
     """The trials by two measures, a third as the size of their dots; those of the front apart from those dominated.
 
     The measures are the objectives that were asked for, or quality, cost and memory where one was asked for alone.
+    What is measured counts as it is: of two settings of the same size, chance puts either on the front.
 
     Args:
         study: its name.
