@@ -15,7 +15,7 @@ from lstm_bench.errors import UsageError, unknown
 from lstm_bench.record.disk import file_name
 from lstm_bench.record.files import Results
 from lstm_bench.record.study import StudyFiles
-from lstm_bench.suites import read_suite, suite_names
+from lstm_bench.suites import read_suite, read_toml, suite_names
 
 OTHERS = "; or a suite's file, a results folder, a study's folder, or a reference's JSON"
 
@@ -72,7 +72,12 @@ def board_of(results: Results, files: StudyFiles) -> Board:
     """A study's answer, made anew from its files: one written by an earlier version says less.
 
     Where the runs' files are gone, the answer as it was written.
+
+    Raises:
+        UsageError: its question cannot be read.
     """
+    if "task" not in read_toml(files.path / "study.toml"):
+        raise UsageError(f"{files.path / 'study.toml'}: no task in it: expected what a study was asked; copy it again")
     written = files.board
     made = make_board(results, files, goal_of(written) if written else goal_asked(files.asked))
     return written if written and written["confirmed"] and not made["confirmed"] else made

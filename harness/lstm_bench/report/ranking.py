@@ -10,9 +10,7 @@ from lstm_bench.report.table import plain, span
 
 
 def ranking(ranks: Ranks) -> RenderableType:
-    """A row a side, the best first, and what the ranks say; of less than two tasks the last alone."""
-    if len(ranks.tasks) < 2:
-        return Text(ranks.words())
+    """A row a side, the best first, and below what can be said of them."""
     heading = f"over {len(ranks.tasks)} tasks: {', '.join(ranks.tasks)}"
     table = plain(heading)
     for name in ("", "mean rank", *(["normalised score"] if ranks.scores else [])):

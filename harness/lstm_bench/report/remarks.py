@@ -38,7 +38,7 @@ def _intervals(found: Sequence[Judged]) -> str:
     confidence = found[0].versus.findings[0].confidence
     told = f"Values have 95 % intervals, differences and P(better) intervals of {100 * confidence:.4g} %"
     if len(found) > 1:
-        told += f", so that all {len(found)} verdicts by a measure hold together at 95 %"
+        told += f", so that the {len(found)} verdicts by a measure hold together at 95 %"
     return (
         f"{told}. P(better) is of a run against a run; P(equiv.) that the difference is within the margin (--margin)."
     )

@@ -33,11 +33,13 @@ def verdict_parts(sides: Sequence[Side], found: Sequence[Judged]) -> Iterator[Re
     if len(sound) >= len(sides):
         yield overview(sound)
     tasks = tasks_of(sides[0], found, len(sides))
-    if sound and (len(sides) > 2 or len(tasks) > 1):
-        yield ranking(ranks_of([side.name for side in sides], tasks))
+    ranks = ranks_of([side.name for side in sides], tasks)
+    if len(tasks) > 1:
+        yield ranking(ranks)
     yield from map(pair_table, sound)
     lines = [f"{title(one)}: not comparable: {one.versus.refused}" for one in found if one.versus.refused]
     lines += [*left_alone(sides), *remarks(sound)]
+    lines += [ranks.words()] if sound and len(sides) > 2 and len(tasks) < 2 else []
     if lines:
         yield Text("\n".join(lines))
 
