@@ -7,6 +7,8 @@ import io
 import json
 import re
 import shutil
+import subprocess
+import sys
 from copy import deepcopy
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -384,3 +386,25 @@ def test_what_cannot_be_written_is_one_line(folder: Results, capsys: pytest.Capt
         f"lstm-bench: {folder.root} cannot be written: Is a directory; mend that, then run the same command again: "
         "what is recorded is kept\n"
     )
+
+
+def test_a_study_that_has_just_begun_and_one_whose_runs_go_on_are_shown(results: Results) -> None:
+    files = make_study(results, "goes-on", trials=3, readings=3, ends=[Status.FINISHED])
+    (files.path / "board.json").unlink()
+    last = files.lines[-1]
+    files.add(replace(last, status=None, trial_status=None, score=None, objective=None))
+    (results.run(last.run).path / "result.json").unlink()
+    begun = results.study("begun")
+    begun.begin((files.path / "study.toml").read_text().partition("\n")[2])
+    report = read_report(results)
+    text = document(report, draw(report, lambda *_: {}))
+    assert "goes on" in text
+    assert "No trial of begun was complete" in sentences(read_report(results, ["begun"]).answers[0]).which
+    assert formats.as_csv(report).count("\n") == 4
+    assert formats.as_markdown(report)
+
+
+def test_what_tells_without_figures_imports_neither_torch_nor_what_draws() -> None:
+    heavy = "{'torch', 'matplotlib', 'mlflow', 'optuna'}"
+    code = f"import sys, lstm_bench.report.page.formats; print({heavy} & {{*sys.modules}})"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
