@@ -404,6 +404,14 @@ def test_a_study_that_has_just_begun_and_one_whose_runs_go_on_are_shown(results:
     assert formats.as_markdown(report)
 
 
+@pytest.mark.parametrize(("torn", "expected"), [('task = "to', "is not TOML"), ("", "no task in it")])
+def test_a_study_whose_question_is_torn_is_one_line(results: Results, torn: str, expected: str) -> None:
+    files = make_study(results, "torn", trials=2, readings=3)
+    (files.path / "study.toml").write_text(torn)
+    with pytest.raises(UsageError, match=expected):
+        read_report(results)
+
+
 def test_what_tells_without_figures_imports_neither_torch_nor_what_draws() -> None:
     heavy = "{'torch', 'matplotlib', 'mlflow', 'optuna'}"
     code = f"import sys, lstm_bench.report.page.formats; print({heavy} & {{*sys.modules}})"

@@ -6,14 +6,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lstm_bench.analysis.answer import Board, chosen, goal_asked, goal_of
-from lstm_bench.analysis.board import make_board
+from lstm_bench.analysis.answer import Board, chosen, goal_of
+from lstm_bench.analysis.sides import board_of
 from lstm_bench.analysis.versus import Versus, versus
 from lstm_bench.errors import UsageError, unknown
 from lstm_bench.record.files import Results
 from lstm_bench.record.study import RunLine, StudyFiles
 from lstm_bench.report.table import fresh
 from lstm_bench.result import RunResult
+from lstm_bench.suites import read_toml
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +120,8 @@ def read_report(results: Results, names: Sequence[str] = ()) -> Report:
         names: theirs; none: all that there are.
 
     Raises:
-        UsageError: no such study, no study at all, or an older one, which does not say its goal, of a task that is not
-            installed.
+        UsageError: no such study, no study at all, one whose question cannot be read, or an older one, which does not
+            say its goal, of a task that is not installed.
     """
     known = {files.name: files for files in results.studies()}
     if not known:
@@ -138,10 +139,14 @@ def report_of(results: Results, studies: Iterable[StudyFiles]) -> Report:
 
 
 def read_study(results: Results, files: StudyFiles) -> Study:
-    """Read one study. A board of an earlier version, or of a study that goes on, is made anew."""
-    asked, lines, board = files.asked, files.lines, files.board
-    if board is None or "facts" not in board or files.is_held:
-        board = make_board(results, files, goal_asked(asked), lines)
+    """Read one study. A board of an earlier version, or of a study that goes on, is made anew.
+
+    Raises:
+        UsageError: its question cannot be read.
+    """
+    asked, lines, board = read_toml(files.path / "study.toml"), files.lines, files.board
+    if board is None or "facts" not in board or "task" not in asked or files.is_held:
+        board = board_of(results, files)
     runs = [Run(line, results.run(line.run).result) for line in lines]
     return Study(files, asked, board, runs, files.machine)
 
