@@ -1,6 +1,6 @@
 # Everything a person types. `make bench` on a fresh machine makes .venv, installs, and runs the benchmark.
 .DEFAULT_GOAL := help
-.PHONY: help dev bench ui report dashboard test test-slow lint format microbench measured reference clean
+.PHONY: help dev bench odyssey ui report dashboard test test-slow lint format microbench measured coverage reference clean
 
 PYTHON ?= python3
 SUITE ?= quick
@@ -28,6 +28,11 @@ dev: .venv/.dev ## install what developing needs, too
 
 bench: .venv/.installed ## run a suite (SUITE=quick) and print its table
 	$(BIN)/lstm-bench bench $(SUITE)
+
+odyssey: .venv/.installed ## the LSTM and its variants over three tasks, after Greff et al. 2017 (some 35 minutes)
+	$(PIP) --editable '.[data,fast]'
+	$(BIN)/lstm-bench bench odyssey
+	$(BIN)/python -m lstm_bench.odyssey
 
 ui: .venv/.installed ## serve the MLflow UI over results/ (PORT=5000), on this machine alone
 	$(BIN)/lstm-bench ui --port $(PORT)
@@ -63,6 +68,9 @@ measured: .venv/.dev ## take the speeds of this machine (WHAT=tracking, bare, ce
 	for what in $(WHAT); do \
 		$(PYTEST) tests/benchmarks/test_$$what.py --benchmark-json .venv/$$what.json && \
 		$(BIN)/python -m lstm_bench.report.measured .venv/$$what.json || exit 1; done
+
+coverage: .venv/.installed ## what each interval covers, simulated, into results/reference/ and the README
+	$(BIN)/python -m lstm_bench.report.coverage
 
 reference: .venv/.installed ## take the answers of SUITE into results/reference/ and the README
 	$(BIN)/python -m lstm_bench.report.reference $(SUITE)

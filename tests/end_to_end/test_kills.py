@@ -221,6 +221,7 @@ def assert_mlflow_agrees(results: Results, lines: list[RunLine]) -> None:
         assert [(m.step, m.value) for m in history] == [(r.step, r.metrics["train/loss"]) for r in files.readings]
 
 
+@pytest.mark.slow
 def test_a_second_driver_says_who_holds_the_study_and_stops(tmp_path: Path) -> None:
     arguments = [*STUDY, "--name", "s", "--set", "train.steps=1000"]
     study = tmp_path / "results" / "studies" / "s"

@@ -28,6 +28,7 @@ def test_confirm_alone_touches_test_on_seeds_that_the_search_never_had(tmp_path:
     assert seeds["train"] == seeds["valid"] == {"0"} | seeds["test"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(tmp_path: Path) -> None:
     arguments = ["search", "toy:Toy", "--trials", "4", "--name", "mine", "--workers", "2",
                  "--set", "options.fault=slow", "--set", "options.at=0", "--set", "train.steps=100"]  # fmt: skip
@@ -88,6 +89,7 @@ def test_a_run_alone_is_kept_and_tracked_too(tmp_path: Path) -> None:
     assert statuses(results) == {path.name: "FINISHED"}
 
 
+@pytest.mark.slow
 def test_a_run_alone_whose_driver_was_killed_is_closed_by_the_next_one(tmp_path: Path) -> None:
     endless = ["run", "toy:Toy", "--set", "options.fault=slow", "--set", "options.at=0", "--set", "train.steps=100000"]
     process = start(tmp_path, *endless)

@@ -40,6 +40,7 @@ def test_seeds_are_runs_grouped_under_their_trial(folder: Path) -> None:
         assert run.data.metrics["best/accuracy"] == pytest.approx(trials[int(run.data.tags["trial"])].score)
 
 
+@pytest.mark.slow
 def test_a_search_alone_touches_no_test_and_is_confirmed_later(folder: Path) -> None:
     done = search(folder, "--trials", "2", "--confirm-seeds", "0", "--name", "alone")
     assert done.returncode == 0, done.stderr
@@ -140,6 +141,7 @@ def test_several_objectives_have_a_front(folder: Path) -> None:
     assert seeds[0] == seeds[1]
 
 
+@pytest.mark.slow
 def test_confirm_adds_seeds_and_contenders_to_a_study_that_is_done(folder: Path) -> None:
     assert search(folder, "--trials", "3", "--confirm-seeds", "1", "--name", "more").returncode == 0
     before = Results(folder / "results").study("more").lines

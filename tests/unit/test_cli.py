@@ -64,7 +64,7 @@ def complaint(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple
         (["search", "adding", "--seed", "1000"], ["seed = 1000", "below 1000"]),
         (["bench", "quik"], ["'quik'", "Did you mean 'quick'"]),
         (["bench", "missing.toml"], ["missing.toml", "No such file"]),
-        (["compare", "a"], ["compare a", "two studies"]),
+        (["compare", "a"], ["only a", "two studies"]),
         (["compare", "a", "b"], ["study 'a'", "results folder"]),
         (["compare", "a", "b", "--margin", "scor=1"], ["'scor'", "Did you mean 'score'"]),
         (["compare", "a", "b", "--margin", "score=-1"], ["score = '-1'", "5%"]),

@@ -4,13 +4,13 @@ from pathlib import Path
 import pytest
 
 from lstm_bench.errors import BenchError
-from lstm_bench.report import measured
+from lstm_bench.report import coverage, measured
 from lstm_bench.report.note import study_note
 from lstm_bench.report.reference import insert, read, rendered
 
 ROOT = Path(__file__).parents[2]
 REFERENCES = {path.stem for path in (ROOT / "results" / "reference").glob("*.json")}
-SUITES = sorted(REFERENCES - {*measured.NAMES})
+SUITES = sorted(REFERENCES - {*measured.NAMES, coverage.NAME})
 
 
 def test_there_is_a_reference_of_the_suite_that_everybody_runs() -> None:
@@ -50,6 +50,14 @@ def test_what_was_measured_goes_between_its_marks_in_the_readme() -> None:
     readme = insert((ROOT / "README.md").read_text(), "tracking", block)
     assert "<!-- tracking -->\n| what | measured |\n|---|---|\n| a reading | 1 ms |\n" in readme
     assert "By `make measured` on Z80, 1 cores; Python 3.11, torch 1, optuna 1, mlflow 1; commit abc.\n<!-- /" in readme
+
+
+def test_the_readme_says_what_was_simulated() -> None:
+    """What does not fit is made again by `make coverage`."""
+    reference = json.loads((ROOT / "results" / "reference" / f"{coverage.NAME}.json").read_text())
+    readme = (ROOT / "README.md").read_text()
+    assert insert(readme, coverage.NAME, coverage.rendered(reference)) == readme
+    assert all(f"| {row['method']} | {row['scores']} |" in readme for row in reference["rows"])
 
 
 @pytest.mark.parametrize("name", sorted(REFERENCES & {*measured.NAMES}))

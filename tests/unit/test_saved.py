@@ -4,6 +4,7 @@ import pytest
 from handmade import UP, Study, begin_study
 
 from lstm_bench.analysis.saved import saved_by_pruning
+from lstm_bench.cli import main
 from lstm_bench.record.files import Results
 from lstm_bench.report.listing import saved_line
 from lstm_bench.result import Status
@@ -45,3 +46,11 @@ def test_what_a_known_run_trained_was_not_trained_here(study: Study) -> None:
     study.searched(0, 0.5, metrics=costs(10, 1.0), reused=True)
     study.searched(1, 0.5, status=Status.PRUNED, metrics=costs(2, 0.5))
     assert saved_by_pruning(study.results, study.files.trials).trained == 2.0
+
+
+def test_studies_show_says_it(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
+    study.searched(0, 0.5, status=Status.PRUNED, metrics=costs(2, 0.25))
+    with pytest.raises(SystemExit) as end:
+        main(["--results", str(study.results.root), "studies", "show", "first"])
+    assert not end.value.code
+    assert "pruning spared 1 trial up to 6 s of training, 75% of what" in capsys.readouterr().out

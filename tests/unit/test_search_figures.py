@@ -178,6 +178,11 @@ def test_memory_is_the_size_of_a_dot_and_makes_a_front_of_three(begin) -> None:
     sizes = dict(zip(map(tuple, front.get_offsets()), front.get_sizes(), strict=True))
     assert sizes[5.0, 0.7] < fresh.get_sizes()[0] < sizes[9.0, 0.9] < sizes[3.0, 0.8]
     assert "memory/peak_private_mib (20 to 90)" in said(drawing.figure)
+    assert [text.xy for text in drawing.figure.axes[0].texts[:3]] == [
+        (3.0, 0.8),
+        (5.0, 0.7),
+        (9.0, 0.9),
+    ]  # from the left
     assert "trial 2 (0.7, 5, 20)" in drawing.text
     assert drawing.text.endswith("On fresh seeds: trial 0 (0.8, 7, 50).")
 

@@ -55,6 +55,7 @@ def shoot_once_it_has_sent_more(shipper: Shipper, results: Results, sent: int) -
         shipper._process.kill()
 
 
+@pytest.mark.slow
 def test_a_writer_that_is_shot_again_and_again_has_sent_everything_at_the_end(ready: Results) -> None:
     with Shipper(ready, TASK) as shipper:
         shipper.follow("study", "toys")

@@ -9,7 +9,7 @@ import pytest
 from answers import answer
 from made import make_study
 
-from lstm_bench.analysis.sides import Side, alone, judged, pairs_of, side_of
+from lstm_bench.analysis.sides import Side, alone, judged, pairs_of, side_of, sides_of
 from lstm_bench.errors import UsageError
 from lstm_bench.record.disk import as_json
 from lstm_bench.record.files import Results
@@ -164,3 +164,27 @@ def test_a_folder_is_read_by_any_path_to_it(kept: Results, monkeypatch: pytest.M
     monkeypatch.chdir(kept.root / "studies" / "mine-adding")
     found = [side_of(path, Results(tmp_path / "nowhere")) for path in (".", "../mine-adding")]
     assert [one.boards[0]["study"] for one in found] == ["mine-adding"] * 2
+
+
+VARIED = """
+vary = { "model.cell" = ["lstm", "gru"] }
+[[study]]
+task = "digits"
+[[study]]
+task = "adding"
+"""
+
+
+def test_the_arms_of_a_suite_that_varies_something_are_sides(tmp_path: Path, results: Results) -> None:
+    (tmp_path / "cells.toml").write_text(VARIED)
+    for arm in ("lstm", "gru"):
+        for task in ("digits", "adding"):
+            keep(results, answer(f"cells-{task}-cell-{arm}", [0.1, 0.2], task=task))
+    found = sides_of([str(tmp_path / "cells.toml")], results)
+    assert [(side.name, [board["study"] for board in side.boards]) for side in found] == [
+        ("cell-lstm", ["cells-digits-cell-lstm", "cells-adding-cell-lstm"]),
+        ("cell-gru", ["cells-digits-cell-gru", "cells-adding-cell-gru"]),
+    ]
+    assert len(judged(found)) == 2
+    with pytest.raises(UsageError, match="expected two studies or more"):
+        sides_of(["quick"], results)

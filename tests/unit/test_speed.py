@@ -34,6 +34,7 @@ def test_a_path_is_the_one_that_is_asked(monkeypatch: pytest.MonkeyPatch) -> Non
     assert sequence.path_of(torch.empty(0)) is sequence.kernels()
 
 
+@pytest.mark.slow
 def test_a_row_comes_from_a_process_of_its_own() -> None:
     (row,) = all_measured(["rnn"])
     assert (row.cell, row.path, list(row.speeds)) == ("rnn", "framework", list(speed.SIZES))

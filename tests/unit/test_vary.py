@@ -10,9 +10,10 @@ from lstm_bench.errors import UsageError
 from lstm_bench.execute import spec_of
 from lstm_bench.spec import RunSpec
 from lstm_bench.suites import StudyTable
+from lstm_bench.suites.names import arm_name
 from lstm_bench.tuning.space import DEFAULT
 from lstm_bench.tuning.study import check_name
-from lstm_bench.tuning.vary import CLOSE, arm_name, arms, fitted, measured, parse_vary, questions
+from lstm_bench.tuning.vary import CLOSE, arms, fitted, measured, parse_vary, questions
 
 RATES = {"train.lr": {"low": 1e-4, "high": 1e-1, "log": True}}
 

@@ -43,7 +43,7 @@ def test_verdicts_have_a_row_a_pair_and_measure(results: Results) -> None:
 @pytest.mark.parametrize(
     ("names", "margins", "words"),
     [
-        (("one",), None, ["verdicts()", "two names"]),
+        (("one",), None, ["only one", "two studies"]),
         (("one", "othr"), None, ["'othr'", "Did you mean 'other'"]),
         (("one", "other"), {"scor": 1}, ["'scor'", "Did you mean 'score'"]),
         (("one", "other"), {"score": "much"}, ["score = 'much'", "5%"]),

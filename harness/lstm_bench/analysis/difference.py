@@ -2,7 +2,8 @@
 
 import math
 import statistics
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +12,8 @@ from scipy.special import stdtr, stdtrit
 from lstm_bench.analysis.interval import Interval
 
 Test = Literal["paired t", "Welch t", "t with the smaller sample's freedom"]
-FEWEST_FOR_WELCH = 5  # in the smaller sample: below, Welch's interval undercovers (see `coverage`)
+FEWEST_FOR_WELCH = 3  # of each, where they are equally many
+FEWEST_OF_UNEQUAL = 10  # in the smaller sample, where they are not: below, Welch's interval undercovers (`coverage`)
 MOST_SEEDS = 1000  # more than anyone would run
 
 
@@ -62,7 +64,7 @@ class Difference:
         The larger of the two (Schuirmann 1987). At most alpha exactly where the interval of confidence 1 - 2 alpha
         lies within +-margin.
         """
-        return max(self._below(-margin - self.mean), 1 - self._below(margin - self.mean))
+        return max(self._below(-margin - self.mean), self._below(self.mean - margin))
 
     def _below(self, x: float) -> float:
         """P(t(freedom) * error <= x); of no error, whether x is above 0, and a half at 0."""
@@ -95,8 +97,9 @@ def of_pairs(apart: Sequence[float]) -> Difference:
 def unpaired(first: Sequence[float], second: Sequence[float]) -> Difference:
     """Of two samples with variances of their own, by Welch's t test (1947).
 
-    Below five values Welch's freedom is too large for the smaller sample: there its own n - 1 is taken, which is never
-    too large (Mickey and Brown 1966, Annals of Mathematical Statistics 37).
+    His freedom serves samples of equal size. Where a small one meets a larger one it is too large, the more so the
+    higher the confidence: there the smaller one's own n - 1 is taken, which is never too large (Mickey and Brown 1966,
+    Annals of Mathematical Statistics 37).
 
     Raises:
         ValueError: fewer than two values in a sample.
@@ -106,18 +109,21 @@ def unpaired(first: Sequence[float], second: Sequence[float]) -> Difference:
     n = min(len(first), len(second))
     shares = [statistics.variance(sample) / len(sample) for sample in (first, second)]
     mean, error = statistics.fmean(first) - statistics.fmean(second), math.sqrt(sum(shares))
-    if n < FEWEST_FOR_WELCH or error == 0:
+    fewest = FEWEST_FOR_WELCH if len(first) == len(second) else FEWEST_OF_UNEQUAL
+    if n < fewest or error == 0:
         return Difference(mean, error, n - 1, n, "t with the smaller sample's freedom")
-    spent = sum(share**2 / (len(sample) - 1) for share, sample in zip(shares, (first, second), strict=True))
-    return Difference(mean, error, sum(shares) ** 2 / spent, n, "Welch t")
+    parts = [share / sum(shares) for share in shares]  # first: squares of small variances would vanish
+    spent = sum(part**2 / (len(sample) - 1) for part, sample in zip(parts, (first, second), strict=True))
+    return Difference(mean, error, 1 / spent, n, "Welch t")
 
 
 def seeds_to_decide(found: Difference, margin: float = 0.0, confidence: float = 0.95) -> int | None:
     """The fewest seeds of each at which the difference would be decided, were it and the spread as they look now.
 
     Decided: the interval leaves 0 out, or the one of confidence 1 - 2 alpha lies within +-margin. The error of n seeds
-    is the one at hand times sqrt(n_now / n). Of difference and spread we have but estimates from the few values at
-    hand, and half the samples of that size would show a smaller difference: an order of size, not a promise.
+    is the one at hand times sqrt(n_now / n), and freedom grows as n - 1 does: so that what is undecided needs more
+    seeds than it has. Of difference and spread we have but estimates from the few values at hand, and half the samples
+    of that size would show a smaller difference: an order of size, not a promise.
 
     Args:
         found: from at least two seeds of each.
@@ -127,13 +133,21 @@ def seeds_to_decide(found: Difference, margin: float = 0.0, confidence: float = 
     Returns:
         None above `MOST_SEEDS`.
     """
-    return next((n for n, decided in _by_size(found, margin, confidence) if decided), None)
+    apart = abs(found.mean)
+
+    def decided(freedom: float, error: float) -> bool:
+        two_sided, one_sided = stdtrit(freedom, [(1 + confidence) / 2, confidence])
+        return bool(two_sided * error < apart or one_sided * error < margin - apart)
+
+    return _fewest(found, decided)
 
 
-def _by_size(found: Difference, margin: float, confidence: float) -> Iterator[tuple[int, bool]]:
-    spread, apart, samples = found.error * math.sqrt(found.n), abs(found.mean), 1 if found.test == "paired t" else 2
-    for n in range(2, MOST_SEEDS + 1):
-        freedom = n - 1 if n < FEWEST_FOR_WELCH else samples * (n - 1)
-        error = spread / math.sqrt(n)
-        parted = float(stdtrit(freedom, (1 + confidence) / 2)) * error < apart
-        yield n, parted or float(stdtrit(freedom, confidence)) * error < margin - apart
+def _fewest(found: Difference, decided: Callable[[float, float], bool]) -> int | None:
+    """The fewest seeds of each whose freedom and error decide; whatever decides does so with more, too."""
+    sizes = range(2, MOST_SEEDS + 1)
+
+    def enough(n: int) -> bool:
+        return decided(found.freedom * (n - 1) / (found.n - 1), found.error * math.sqrt(found.n / n))
+
+    place = bisect_left(sizes, x=True, key=enough)
+    return sizes[place] if place < len(sizes) else None

@@ -25,7 +25,8 @@ class Margin:
     def on(self, measure: Measure, reference: float) -> float:
         """On the measure's scale, beside the value that is judged against.
 
-        A share of a ratio is taken upwards: within 5 % is from 1 / 1.05 to 1.05.
+        A share of a ratio is taken upwards: within 5 % is from 1 / 1.05 to 1.05. The value that is judged against is an
+        estimate itself; of a margin of a few per cent that makes a difference to no verdict.
         """
         if measure.scale == "log":
             return math.log1p(self.amount if self.relative else self.amount / abs(reference))

@@ -12,10 +12,10 @@ from lstm_bench.analysis.margins import DEFAULTS, Margin
 from lstm_bench.analysis.measures import Kind
 from lstm_bench.analysis.versus import Versus, versus
 from lstm_bench.errors import UsageError, unknown
-from lstm_bench.record.disk import file_name
 from lstm_bench.record.files import Results
 from lstm_bench.record.study import StudyFiles
-from lstm_bench.suites import read_suite, read_toml, suite_names
+from lstm_bench.suites import read_toml, suite_names
+from lstm_bench.suites.names import studies_of
 
 OTHERS = "; or a suite's file, a results folder, a study's folder, or a reference's JSON"
 
@@ -68,6 +68,31 @@ def side_of(name: str, results: Results) -> Side:
     raise unknown("study", name, [*known, *suite_names()], hint=OTHERS)
 
 
+def sides_of(names: Sequence[str], results: Results) -> list[Side]:
+    """The sides that a user names; of one suite alone that varies something, its arms.
+
+    Raises:
+        UsageError: see `side_of`; or there is one alone.
+    """
+    arms = _arms(names[0]) if len(names) == 1 else {}
+    if len(names) < 2 and len(arms) < 2:
+        raise UsageError(
+            f"only {' '.join(names) or 'nothing'} to compare: expected two studies or more, or suites, or a suite that "
+            "varies something; `lstm-bench studies` lists them"
+        )
+    sides = [side_of(name, results) for name in names]
+    if not arms:
+        return sides
+    boards = {board["study"]: board for board in sides[0].boards}
+    found = {arm: [boards[study] for study in studies if study in boards] for arm, studies in arms.items()}
+    return [Side(arm, own) for arm, own in found.items() if own]
+
+
+def _arms(name: str) -> dict[str, list[str]]:
+    is_suite = Path(name).suffix == ".toml" or name in suite_names()
+    return studies_of(name) if is_suite else {}
+
+
 def board_of(results: Results, files: StudyFiles) -> Board:
     """A study's answer, made anew from its files: one written by an earlier version says less.
 
@@ -100,8 +125,7 @@ def read_reference(path: Path) -> list[Board]:
 
 
 def _suite(name: str, results: Results, known: Mapping[str, StudyFiles]) -> list[Board]:
-    stem, tasks = Path(name).stem, [str(table.run.get("task")) for table in read_suite(name)]
-    studies = dict.fromkeys(f"{stem}-{file_name(task)}" for task in tasks)
+    studies = dict.fromkeys(study for names in studies_of(name).values() for study in names)
     found = [board_of(results, known[study]) for study in studies if study in known]
     if not found:
         raise UsageError(f"no study of suite {name} in {results.root}: `lstm-bench bench {name}` makes them")

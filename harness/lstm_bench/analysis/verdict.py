@@ -1,11 +1,12 @@
 """One setting against another by one measure: both values, how far apart, how sure, and a word."""
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from lstm_bench.analysis.censored import Time, log_rank_p, median_time, sooner
+from lstm_bench.analysis.censored import Time, excess_hits, fewest_to_rank, log_rank_p, median_time, sooner
 from lstm_bench.analysis.difference import Difference, paired, seeds_to_decide, unpaired
 from lstm_bench.analysis.interval import Interval, mean_interval
 from lstm_bench.analysis.margins import Margin
@@ -13,7 +14,8 @@ from lstm_bench.analysis.measures import Measure, as_scaled, times_of, values_of
 from lstm_bench.analysis.wins import Wins, higher, lower, paired_wins, wins
 
 Word = Literal["better", "worse", "equivalent", "undecided"]
-FEWEST_TO_RANK = 4  # runs of each: of fewer no permutation of two samples is rarer than 1 in 20
+FEWEST_PAIRS = 3  # of two, coarse scores are too often equally far apart: then t is sure of what is chance (`coverage`)
+LARGEST = math.log(sys.float_info.max)  # whose exponential is still a number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +36,8 @@ class Finding:
         margin: of equivalence, in words.
         word: of the first.
         test: which one, and why, in a few words.
-        seeds: how many of each would likely decide it; None where it is decided, or where no number would.
+        seeds: how many of each would likely decide it, or of censored times could at all; None where it is decided, or
+            where no number would.
         missed: how many runs of each missed the target.
     """
 
@@ -75,8 +78,8 @@ def finding(
 def _of_values(
     first: Mapping[int, float], second: Mapping[int, float], measure: Measure, margin: Margin, confidence: float
 ) -> Finding:
-    seeds = sorted(first.keys() & second.keys()) if measure.paired else []
-    by_seed, points = len(seeds) > 1, higher if measure.maximize else lower
+    seeds, points = _pairs(first, second, measure), higher if measure.maximize else lower
+    by_seed = bool(seeds)
     one, other = ([side[s] for s in seeds] if by_seed else list(side.values()) for side in (first, second))
     judged, against = (_mean(list(side.values()), measure) for side in (first, second))
     blank = Finding(
@@ -99,6 +102,12 @@ def _of_values(
         test=_test(apart, measure, by_seed=by_seed),
         seeds=seeds_to_decide(apart, width, confidence) if word == "undecided" else None,
     )
+
+
+def _pairs(first: Mapping[int, Any], second: Mapping[int, Any], measure: Measure) -> list[int]:
+    """The seeds to pair by: those of both, where they are enough and at least half of the smaller sample."""
+    seeds = sorted(first.keys() & second.keys()) if measure.paired else []
+    return seeds if len(seeds) >= max(FEWEST_PAIRS, min(len(first), len(second)) / 2) else []
 
 
 def _apart(one: Sequence[float], other: Sequence[float], measure: Measure, *, by_seed: bool) -> Difference:
@@ -125,7 +134,7 @@ def _test(apart: Difference, measure: Measure, *, by_seed: bool) -> str:
     what = "ratios" if measure.scale == "log" else "differences"
     if by_seed:
         return f"paired t of {what}: both had the {apart.n} seeds"
-    why = "a seed says nothing of a clock or of memory" if not measure.paired else "no two seeds that both had"
+    why = "a seed says nothing of a clock or of memory" if not measure.paired else "too few seeds that both had"
     return f"{apart.test} of {what}: {why}"
 
 
@@ -136,7 +145,7 @@ def _mean(values: Sequence[float], measure: Measure) -> Interval | None:
 def _unscaled(interval: Interval, measure: Measure) -> Interval:
     if measure.scale == "linear":
         return interval
-    low, high = (None if end is None else math.exp(end) for end in (interval.low, interval.high))
+    low, high = (None if end is None else math.exp(min(end, LARGEST)) for end in (interval.low, interval.high))
     return Interval(math.exp(interval.mean), low, high, interval.n)
 
 
@@ -145,10 +154,10 @@ def _of_times(
 ) -> Finding:
     """Where some missed the target: by ranks, which need no value of theirs."""
     one, other = list(first.values()), list(second.values())
-    seeds = sorted(first.keys() & second.keys()) if measure.paired else []
+    seeds = _pairs(first, second, measure)
     pairs = [first[s] for s in seeds], [second[s] for s in seeds]
-    won = paired_wins(*pairs, sooner, confidence) if len(seeds) > 1 else wins(one, other, sooner, confidence)
-    p_value, few = log_rank_p(one, other), min(len(one), len(other)) < FEWEST_TO_RANK
+    won = paired_wins(*pairs, sooner, confidence) if seeds else wins(one, other, sooner, confidence)
+    p_value, fewest = log_rank_p(one, other), fewest_to_rank(1 - confidence)
     decided = p_value <= 1 - confidence
     return Finding(
         measure=measure,
@@ -159,8 +168,8 @@ def _of_times(
         test="log-rank, by permutation: some missed the target",
         p_value=p_value,
         wins=won,
-        word="undecided" if not decided else "better" if won.share > 0.5 else "worse",
-        seeds=FEWEST_TO_RANK if few and not decided else None,
+        word="undecided" if not decided else "better" if excess_hits(one, other) > 0 else "worse",
+        seeds=fewest if not decided and min(len(one), len(other)) < fewest else None,
         missed=(sum(not time.hit for time in one), sum(not time.hit for time in other)),
     )
 

@@ -29,17 +29,16 @@ def compare(
     margin: MarginOption = None,
     across_machines: AcrossOption = False,
 ) -> None:
-    """Judge studies against the first one: better, worse, equivalent or undecided, measure by measure."""
-    from lstm_bench.analysis.margins import margins
-    from lstm_bench.analysis.sides import side_of
+    """Judge studies against the first one: better, worse, equivalent or undecided, measure by measure.
 
-    if len(names) < 2:
-        raise UsageError(
-            f"compare {names[0]}: expected two studies or more, or suites; `lstm-bench studies` lists them"
-        )
+    Of one suite that varies something, the arms are judged.
+    """
+    from lstm_bench.analysis.margins import margins
+    from lstm_bench.analysis.sides import sides_of
+
     allowed = margins(margin or ())
     results, screen = results_of(context), console()
-    sides = [side_of(name, results) for name in names]
+    sides = sides_of(names, results)
     single = all(len(side.boards) == 1 for side in sides)
     if single:
         _side_by_side(sides, screen)

@@ -1,6 +1,5 @@
 """Commands about studies: search, confirm, list."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -36,12 +35,12 @@ def bench(
     from lstm_bench import suites
     from lstm_bench.bench import run_study
     from lstm_bench.pool import cores
-    from lstm_bench.record.disk import file_name
+    from lstm_bench.suites.names import study_name
     from lstm_bench.tuning.vary import questions
 
     results, screen, at_once = results_of(context), console(), workers or cores()
     asked = [
-        (joined(f"{Path(suite).stem}-{file_name(question.base.task)}", arm), question)
+        (study_name(suite, question.base.task, arm), question)
         for table in suites.read_suite(suite)
         for arm, question in questions(table, {}, vary=None, match=None, workers=at_once).items()
     ]
@@ -128,6 +127,7 @@ def _say_what_would_be_done(
     context: typer.Context, asked: "dict[str, Question]", name: str | None, stem: str, workers: int
 ) -> None:
     from lstm_bench.dry import dry_run
+    from lstm_bench.suites.names import joined
 
     screen = console()
     for arm, question in asked.items():
@@ -143,6 +143,7 @@ def _pursue(
     from lstm_bench.analysis.sides import Side
     from lstm_bench.bench import run_study
     from lstm_bench.cli.comparing import show_verdicts
+    from lstm_bench.suites.names import joined
 
     results, screen = results_of(context), console()
     boards = {
@@ -160,11 +161,6 @@ def _pursue(
     show(list(boards.values()), results, screen, head="study" if len(boards) > 1 else "task")
     if len(boards) > 1:
         show_verdicts([Side(board["study"], [board]) for board in boards.values()], screen)
-
-
-def joined(name: str, arm: str) -> str:
-    """The name of an arm's study; a study that is no ablation has one arm without a name."""
-    return f"{name}-{arm}" if arm else name
 
 
 def _setting(text: str) -> "dict[str, object]":

@@ -8,7 +8,7 @@ import pandas as pd
 
 from lstm_bench.analysis.answer import Board, chosen
 from lstm_bench.analysis.margins import margins as margins_of
-from lstm_bench.analysis.sides import Judged, judged, side_of
+from lstm_bench.analysis.sides import Judged, judged, sides_of
 from lstm_bench.analysis.verdict import Finding
 from lstm_bench.errors import UsageError, unknown
 from lstm_bench.record.files import Results
@@ -90,11 +90,8 @@ def verdicts(
     Raises:
         UsageError: fewer than two names; nothing is called so; no such margin.
     """
-    if len(names) < 2:
-        raise UsageError("verdicts(): expected two names or more, such as verdicts('first', 'second')")
     allowed = margins_of(f"{kind}={amount}" for kind, amount in (margins or {}).items())
-    sides = [side_of(name, Results(Path(results))) for name in names]
-    found = judged(sides, allowed, across_machines=across_machines)
+    found = judged(sides_of(names, Results(Path(results))), allowed, across_machines=across_machines)
     return _frame([row for one in found for row in _verdict_rows(one)], VERDICT_KINDS)
 
 

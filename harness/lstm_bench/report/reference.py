@@ -12,13 +12,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from lstm_bench import suites
 from lstm_bench.analysis.answer import Board
 from lstm_bench.errors import BenchError
 from lstm_bench.record.disk import SCHEMA, as_json, write_whole
 from lstm_bench.record.files import Results
 from lstm_bench.report.overview import MANY, answers
 from lstm_bench.report.overview import WIDTH as LISTED
+from lstm_bench.suites.names import studies_of
 
 WIDTH = 80
 
@@ -28,14 +28,18 @@ def rendered(suite: str, boards: Sequence[Board]) -> str:
     screen, width = io.StringIO(), WIDTH if len(boards) < MANY else LISTED
     Console(file=screen, width=width, highlight=False, markup=False).print(answers(boards, width))
     table = "\n".join(line.rstrip() for line in screen.getvalue().splitlines())
+    return f"```\n{table}\n```\n\nPrinted by `make bench SUITE={suite}` on {origin(boards)}."
+
+
+def origin(boards: Sequence[Board]) -> str:
+    """The machine, versions and commits that boards came from."""
     machine = boards[0]["confirmed"]["machine"]
     versions = ", ".join(f"{name} {machine['versions'][name]}" for name in ("torch", "optuna", "mlflow"))
     commits = dict.fromkeys(board["confirmed"]["machine"].get("commit", "unknown") for board in boards)
-    where = (
+    return (
         f"{machine['cpu']}, {machine['cores']} cores; Python {machine['python']}, {versions}; "
         f"commit {', '.join(commits)}"
     )
-    return f"```\n{table}\n```\n\nPrinted by `make bench SUITE={suite}` on {where}."
 
 
 def insert(text: str, suite: str, block: str) -> str:
@@ -57,10 +61,10 @@ def main(suite: str) -> None:
         BenchError: a study of the suite is not there, or not confirmed.
     """
     results, boards = Results(Path("results")), []
-    for table in suites.read_suite(suite):
-        board = results.study(f"{suite}-{table.run['task']}").board
+    for name in (name for names in studies_of(suite).values() for name in names):
+        board = results.study(name).board
         if not board or not board["confirmed"]:
-            raise BenchError(f"{suite}-{table.run['task']} has no confirmed answer: run `make bench SUITE={suite}`")
+            raise BenchError(f"{name} has no confirmed answer: run `make bench SUITE={suite}`")
         boards.append(board)
     (results.root / "reference").mkdir(exist_ok=True)
     reference = {"schema": SCHEMA, "suite": suite, "command": f"make bench SUITE={suite}", "boards": boards}

@@ -1,6 +1,5 @@
 """An ablation: each value of one path as a study of its own, with an equal budget and the same draws to begin with."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -10,6 +9,7 @@ from lstm_bench.execute import spec_of
 from lstm_bench.flops import count
 from lstm_bench.spec import RunSpec, Value, parse_setting, parse_value
 from lstm_bench.suites import StudyTable
+from lstm_bench.suites.names import arm_name
 from lstm_bench.task import make_task
 from lstm_bench.tuning.space import DEFAULT
 from lstm_bench.tuning.study import Question
@@ -116,11 +116,6 @@ def arms(
             raise UsageError(f"--vary {path}: two of its values would both be called {arm}: leave one out")
         found[arm] = Question.of(table, own, workers=workers)
     return found
-
-
-def arm_name(path: str, value: Value) -> str:
-    """What an arm's study is called after: `layers-2`; what a name may not have in it becomes a dash."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", f"{path.rpartition('.')[2]}-{value}")
 
 
 def fitted(base: RunSpec, target: int, what: str) -> int:

@@ -29,7 +29,7 @@ def importance_bars(study: str, importances: Importances, trials: int) -> Drawin
     asks = "; ".join(f"{method}: {ASKS[method]}" for method in importances)
     few = scarce(trials, len(paths))
     note = f"{asks}. Lines: 90 % of bootstraps of the trials.{f' {few}.' if few else ''}"
-    figure, axes = blank(study, note, height=1.7 + 0.35 * len(paths) * len(importances) ** 0.5)
+    figure, axes = blank(study, note, height=1.8 + (0.15 + 0.2 * len(importances)) * len(paths))
     height = BARS / len(importances)
     for k, (method, shares) in enumerate(importances.items()):
         at = {path: -place - (k - (len(importances) - 1) / 2) * height for place, path in enumerate(paths)}
@@ -45,7 +45,7 @@ def importance_bars(study: str, importances: Importances, trials: int) -> Drawin
     axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     axes.set_xlabel("share of the importance")
     if len(importances) > 1:
-        axes.legend(loc="lower right")
+        figure.legend(loc="outside lower left", ncols=2)
     said = "; ".join(f"{method}: {_said(shares)}" for method, shares in importances.items())
     return finished(figure, f"Importance of the parameters of {study}, by {said}. {note}")
 

@@ -81,7 +81,7 @@ def _numbers(values: Sequence[float | None]) -> list[float]:
 
 
 def _note(shown: Sequence[Progress], of: int) -> str:
-    which = f"{'the first ' if len(shown) < of else ''}{len(shown)} of {of} searches" if of > 1 else "dots, the trials"
+    which = f"{len(shown)} of {of} searches" if of > 1 else "dots, the trials"
     order = "" if all(one.independent for one in shown) else ", as if they came in random order"
     return (
         f"{capital(which)}; dashed, the best so far; curve, the mean best of n trials drawn from all{order}; band, "

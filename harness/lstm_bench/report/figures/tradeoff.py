@@ -76,9 +76,9 @@ def trade_off(
 
 
 def _draw(axes: Axes, cloud: Cloud, best: Sequence[int], goal: Goal) -> None:
-    front = sorted((cloud.shown[number][::-1], number) for number in best)  # from the left
+    front = sorted(best, key=lambda number: cloud.shown[number][1::-1])  # from the left
     if len(cloud.names) == 2:  # of more measures the edge is no line
-        x, y = zip(*(point for point, _ in front), strict=True)
+        y, x = zip(*(cloud.shown[number] for number in front), strict=True)
         stairs: Stairs = "steps-pre" if maximizes(cloud.names[1], goal) else "steps-post"
         axes.plot(x, y, color=COLOURS[0], linewidth=1, alpha=0.6, drawstyle=stairs)
     dominated = {number: point for number, point in cloud.shown.items() if number not in best}
@@ -87,10 +87,9 @@ def _draw(axes: Axes, cloud: Cloud, best: Sequence[int], goal: Goal) -> None:
     fresh = "confirmed: mean of fresh seeds"
     _scatter(axes, cloud, cloud.fresh, fresh, marker="D", facecolors="none", edgecolors=COLOURS[1])
     for k in spread(len(front), MOST_LABELS):
-        point, number = front[k]
-        _number(axes, point[::-1], number, COLOURS[0], below=bool(k % 2))  # neighbours do not cover each other
-    for number, point in cloud.fresh.items():
-        _number(axes, point, number, COLOURS[1], below=True)
+        _number(axes, cloud.shown, front[k], COLOURS[0], below=bool(k % 2))  # neighbours do not cover each other
+    for number in cloud.fresh:
+        _number(axes, cloud.fresh, number, COLOURS[1], below=True)
     drawn = [*cloud.shown.values(), *cloud.fresh.values()]
     if spans_a_decade([point[1] for point in drawn]):
         make_log(axes, "x", [point[1] for point in drawn])
@@ -111,9 +110,10 @@ def _scatter(axes: Axes, cloud: Cloud, points: Mapping[int, Point], label: str, 
     axes.scatter(x, y, s=sizes if few else sizes / 3, linewidths=1 if few else 0.6, label=label, **looks)
 
 
-def _number(axes: Axes, point: Point, number: int, colour: str, *, below: bool) -> None:
+def _number(axes: Axes, points: Mapping[int, Point], number: int, colour: str, *, below: bool) -> None:
+    y, x, *_ = points[number]
     offset = (5, -12 if below else 5)
-    axes.annotate(str(number), (point[1], point[0]), offset, textcoords="offset points", color=colour, zorder=4)
+    axes.annotate(str(number), (x, y), offset, textcoords="offset points", color=colour, zorder=4)
 
 
 def _listed(points: Mapping[int, Point]) -> str:
