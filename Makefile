@@ -1,10 +1,10 @@
 # Everything a person types. `make bench` on a fresh machine makes .venv, installs, and runs the benchmark.
 .DEFAULT_GOAL := help
-.PHONY: help dev bench odyssey ui dashboard test test-slow lint format microbench measured coverage reference clean
+.PHONY: help dev bench odyssey ui report dashboard test test-slow lint format microbench measured coverage reference clean
 
 PYTHON ?= python3
 SUITE ?= quick
-WHAT ?= tracking bare cells
+WHAT ?= tracking bare cells report
 PORT ?= 5000
 DASHBOARD_PORT ?= 8080
 BIN := .venv/bin
@@ -37,6 +37,9 @@ odyssey: .venv/.installed ## the LSTM and its variants over three tasks, after G
 ui: .venv/.installed ## serve the MLflow UI over results/ (PORT=5000), on this machine alone
 	$(BIN)/lstm-bench ui --port $(PORT)
 
+report: .venv/.installed ## one HTML page on all studies of results/: answers, verdicts, figures, costs
+	$(BIN)/lstm-bench report
+
 dashboard: .venv/.installed ## Optuna's dashboard over the studies (extra: it installs optuna-dashboard)
 	$(PIP) --editable '.[data,dashboard]'
 	$(BIN)/python -m lstm_bench.tuning.dashboard --port $(DASHBOARD_PORT)
@@ -61,7 +64,7 @@ format: .venv/.dev ## let ruff mend what it can
 microbench: .venv/.dev ## the speeds that the README gives (pytest-benchmark)
 	$(PYTEST) tests/benchmarks
 
-measured: .venv/.dev ## take the speeds of this machine (WHAT=tracking, bare, cells) into results/reference/ and the README
+measured: .venv/.dev ## take the speeds of this machine (WHAT=tracking, bare, cells, report) into results/reference/ and the README
 	for what in $(WHAT); do \
 		$(PYTEST) tests/benchmarks/test_$$what.py --benchmark-json .venv/$$what.json && \
 		$(BIN)/python -m lstm_bench.report.measured .venv/$$what.json || exit 1; done

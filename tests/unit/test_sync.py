@@ -67,7 +67,7 @@ def test_everything_is_sent_once_with_its_drawings(ready: Results) -> None:
     found = picture(ready.mlflow_db)
     runs = found[TASK]["runs"]
     own = next(run for key, run in runs.items() if key.startswith("study/"))
-    assert {"study.toml", "machine.json", "board.json", "trials.jsonl"} <= set(own["artifacts"])
+    assert {"study.toml", "machine.json", "board.json", "trials.jsonl", "report.html"} <= set(own["artifacts"])
     assert any(path.startswith("figures/") and path.endswith(".png") for path in own["artifacts"])
     assert single in runs
     assert list(sync(ready)) == ["toys: its 4 runs were there", f"{TASK}: 1 runs outside of studies are there"]

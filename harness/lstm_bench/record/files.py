@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from lstm_bench.errors import UsageError
-from lstm_bench.record.run import RUNS, RunFiles
+from lstm_bench.record.run import DIFFS, RUNS, RunFiles
 from lstm_bench.record.study import StudyFiles
 
 TRACKING_URI = "LSTM_BENCH_TRACKING_URI"  # in the environment: of an MLflow server
@@ -38,6 +38,16 @@ class Results:
     def runs(self) -> Path:
         """A folder a run."""
         return self.root / RUNS
+
+    @property
+    def diffs(self) -> Path:
+        """What was changed in the code since its commit, a patch a digest."""
+        return self.root / DIFFS
+
+    @property
+    def reports(self) -> Path:
+        """Where reports are written."""
+        return self.root / "reports"
 
     @property
     def journal(self) -> Path:

@@ -20,6 +20,7 @@ from lstm_bench.spec import RunSpec, fingerprint
 from lstm_bench.writing import make_folder, writing
 
 RUNS = "runs"  # a folder of runs in a results folder
+DIFFS = "diffs"  # beside it: what was changed in the code
 
 
 def new_run_id(task: str) -> str:
@@ -113,7 +114,7 @@ class RunFiles:
         if diff is None or self.path.parent.name != RUNS:
             return
         digest, text = diff
-        kept = self.path.parent.with_name("diffs") / f"{digest}.patch"
+        kept = self.path.parent.with_name(DIFFS) / f"{digest}.patch"
         make_folder(kept.parent)
         with FileLock(kept.parent / "lock"):  # several runs begin at once
             if not kept.exists():

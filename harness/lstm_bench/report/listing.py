@@ -15,7 +15,7 @@ from lstm_bench.record.study import StudyFiles, Trial
 from lstm_bench.report.table import figure, score, setting, span
 from lstm_bench.spec import TABLES, flattened
 
-UNIMPORTANT = {"schema", "facts", "goal", "task", "search", "confirm", *TABLES}
+UNIMPORTANT = {"schema", "facts", "goal", "task", "published", "search", "confirm", *TABLES}
 
 
 def studies_table(results: Results) -> Table:

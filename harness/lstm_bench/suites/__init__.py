@@ -11,7 +11,7 @@ from lstm_bench.errors import UsageError, unknown
 from lstm_bench.spec import Count, Natural, Positive, RunSpec
 
 # What a study says of itself in its own study.toml, besides what it asks.
-RECORDED = {"schema", "id", "family", "source", "goal", "facts", "workers"}
+RECORDED = {"schema", "id", "family", "source", "published", "goal", "facts", "workers"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

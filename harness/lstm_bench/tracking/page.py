@@ -58,15 +58,16 @@ def experiment_note(store: Store) -> str:
 
 def ready_to_publish(view: StudyView) -> None:
     """Import what `publish` needs, which takes seconds the first time: at a study's end somebody waits for it."""
-    for name in ("lstm_bench.report.figures", "lstm_bench.tuning.importance"):
+    for name in ("lstm_bench.report.figures", "lstm_bench.report.page", "lstm_bench.tuning.importance"):
         import_module(name)
     if view.asked.get("confirm_seeds"):
         import_module("lstm_bench.tracking.pyfunc")
 
 
 def publish(store: Store, run: str, view: StudyView) -> None:
-    """Keep beside a study's run its files, its drawings and, where it is confirmed, its model."""
+    """Keep beside a study's run its files, its drawings, its report and, where it is confirmed, its model."""
     from lstm_bench.report.figures import png, study_figures
+    from lstm_bench.report.page import PNG, Pictures, document, embedded, report_of
     from lstm_bench.tuning.importance import importances
 
     for name in KEPT:
@@ -74,10 +75,16 @@ def publish(store: Store, run: str, view: StudyView) -> None:
             store.keep(run, path)
     drawn = study_figures(view.results, view.files, importances(view.asked, view.register.trials))
     with tempfile.TemporaryDirectory() as folder:
+        pictures = []
         for stem, drawing in drawn.items():
             path = Path(folder) / f"{stem}.png"
             path.write_bytes(png(drawing.figure))
             store.keep(run, path, "figures")
+            pictures.append(embedded(stem, drawing.text, path.read_bytes(), PNG))  # drawn once: somebody waits
+        path = Path(folder) / "report.html"
+        told = document(report_of(view.results, [view.files]), Pictures({view.files.name: pictures}))
+        path.write_text(told, "utf-8")
+        store.keep(run, path)
     best = best_confirmed(view)
     if best:
         from lstm_bench.tracking.pyfunc import log_model

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import count
 from typing import Any
@@ -18,7 +18,7 @@ from lstm_bench.record.files import Results
 from lstm_bench.record.study import Purpose, StudyFiles
 from lstm_bench.spec import RunSpec, Value, checked
 from lstm_bench.suites import Budget, Strategy, StudyTable
-from lstm_bench.task import Task
+from lstm_bench.task import Published, Task, told
 from lstm_bench.tuning.measures import check_objectives
 from lstm_bench.tuning.methods import Method, make_pruner, refuse
 from lstm_bench.tuning.ranges import longest
@@ -39,6 +39,7 @@ MAY_CHANGE = {
     "id",
     "family",
     "source",
+    "published",
 }
 
 
@@ -163,6 +164,7 @@ class Question:
             "workers": self.workers,
             "family": self.task.family,
             "source": getattr(self.task, "source", None),
+            "published": published(self.task),
             **self.base.to_dict(),
             "search": dict(self.given),
             "confirm": dict(self.confirm),
@@ -174,6 +176,16 @@ class Question:
     def to_toml(self, facts: Mapping[str, str]) -> str:
         """What `study.toml` says."""
         return tomli_w.dumps(self.asked(facts))
+
+
+def published(task: Task) -> list[dict[str, Any]]:
+    """What others reached: a `score` each, or the `sequences` to the criterion where that is what a paper counts."""
+    scores: Sequence[Published] = told(task, "published", ())
+    counts: Mapping[str, float] = told(task, "sequences", {})
+    return [
+        *(asdict(one) for one in scores),
+        *({"model": what, "sequences": count} for what, count in counts.items()),
+    ]
 
 
 def _stated(values: Mapping[str, Any]) -> dict[str, Any]:

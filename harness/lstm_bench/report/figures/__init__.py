@@ -9,8 +9,9 @@ from lstm_bench.analysis.progress import progress_of
 from lstm_bench.errors import UsageError
 from lstm_bench.record.files import Results
 from lstm_bench.record.study import RunLine, StudyFiles, confirming, trials_of
+from lstm_bench.report.figures.critical import critical_ranks
 from lstm_bench.report.figures.curves import By
-from lstm_bench.report.figures.drawing import Drawing, png
+from lstm_bench.report.figures.drawing import Drawing, png, svg
 from lstm_bench.report.figures.importances import importance_bars
 from lstm_bench.report.figures.learning import learning_curves
 from lstm_bench.report.figures.parallel import parallel_coordinates
@@ -18,7 +19,7 @@ from lstm_bench.report.figures.search import Spent, search_progress
 from lstm_bench.report.figures.slices import slices
 from lstm_bench.report.figures.tradeoff import trade_off
 
-__all__ = ["Drawing", "comparison_figures", "png", "study_figures"]
+__all__ = ["Drawing", "comparison_figures", "critical_ranks", "png", "study_figures", "svg"]
 
 
 def study_figures(results: Results, files: StudyFiles, importances: Importances | None = None) -> dict[str, Drawing]:
