@@ -49,7 +49,8 @@ test: .venv/.dev ## every test that takes seconds
 	$(PYTEST) -n 2 --dist loadscope --no-loadscope-reorder -m "not slow and not gpu" --ignore tests/benchmarks
 
 test-slow: .venv/.dev ## the tests that take minutes: suite quick, whole, to the scores it must reach
-	$(PYTEST) -m slow --ignore tests/benchmarks
+	$(PYTEST) -n 2 -m slow tests/unit
+	$(PYTEST) -m slow tests/end_to_end tests/browser
 
 lint: .venv/.dev ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check

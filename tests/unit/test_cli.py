@@ -148,3 +148,16 @@ def test_a_zero_that_the_user_gave_is_given() -> None:
     from lstm_bench.suites.options import given
 
     assert given(max_failures=0, trials=None, enqueue=[], deterministic=False) == {"max_failures": 0}
+
+
+def test_a_fault_of_ours_is_told_whole_and_is_no_verdict(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr("lstm_bench.suites.read_suite", lambda _: fail())
+    with pytest.raises(SystemExit) as ended:
+        main(["bench"])
+    assert ended.value.code == 4  # 1 would be a verdict against
+    assert "RuntimeError: a fault of ours" in capsys.readouterr().err

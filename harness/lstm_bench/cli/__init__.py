@@ -2,6 +2,7 @@
 
 import re
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -58,9 +59,10 @@ def _run(arguments: list[str]) -> int:
         code = command.main(arguments, prog_name="lstm-bench", standalone_mode=False)
     except BenchError as error:
         return _complain(str(error), error.exit_code)
-    except Exception as error:
-        if not hasattr(error, "format_message"):  # not the command line's own
-            raise
+    except Exception as error:  # noqa: BLE001  # a fault of ours, or the command line's own
+        if not hasattr(error, "format_message"):
+            traceback.print_exc()
+            return BenchError.exit_code  # Python's own would be that of a verdict against
         return _complain(_misuse(error, arguments), UsageError.exit_code)
     if code == INTERRUPTED:  # what the command line makes of a KeyboardInterrupt
         return _complain("interrupted; what is done is kept, and the same command goes on with it", code)
