@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lstm_bench.cli.options import PORT, console, results_of
+from lstm_bench.cli.options import PORT, AcrossOption, MarginOption, console, results_of
 from lstm_bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,12 +15,6 @@ if TYPE_CHECKING:
     from lstm_bench.analysis.measures import Kind
     from lstm_bench.analysis.sides import Side
     from lstm_bench.record.files import Results
-
-MarginOption = Annotated[
-    list[str] | None,
-    typer.Option("--margin", metavar="K=V", help="What does not matter, such as score=0.005 or speed=5%. Repeatable."),
-]
-AcrossOption = Annotated[bool, typer.Option("--across-machines", help="Compare timings of unlike machines, too.")]
 
 
 def compare(

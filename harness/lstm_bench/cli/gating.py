@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lstm_bench.cli.options import results_of
+from lstm_bench.cli.options import AcrossOption, MarginOption, results_of
 from lstm_bench.errors import UsageError
 
 EXIT = {"passed": 0, "fell": 1, "undecided": 3}
@@ -18,13 +18,8 @@ def gate(
         list[str] | None,
         typer.Argument(metavar="NAME", help="Studies, else all of the baseline's; or pytest-benchmark's files."),
     ] = None,
-    margin: Annotated[
-        list[str] | None,
-        typer.Option(metavar="K=V", help="A loss that does not matter, such as speed=10%. Repeatable."),
-    ] = None,
-    across_machines: Annotated[
-        bool, typer.Option("--across-machines", help="Compare clocks of unlike machines, too.")
-    ] = False,
+    margin: MarginOption = None,
+    across_machines: AcrossOption = False,
 ) -> None:
     """Has anything got worse since a baseline? Exit code 0: no; 1: it has; 3: undecided."""
     from lstm_bench.analysis.baseline import paired_with

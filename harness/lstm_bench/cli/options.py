@@ -37,6 +37,11 @@ AllocatorOption = Annotated[
 TimeoutOption = Annotated[
     float | None, typer.Option("--run-timeout", min=0.1, help="Seconds after which a run counts as hung.")
 ]
+MarginOption = Annotated[
+    list[str] | None,
+    typer.Option("--margin", metavar="K=V", help="What does not matter, such as score=0.005 or speed=5%. Repeatable."),
+]
+AcrossOption = Annotated[bool, typer.Option("--across-machines", help="Compare timings of unlike machines, too.")]
 
 
 def settings_of(settings: list[str] | None, seed: int | None) -> "dict[str, Value]":

@@ -1,6 +1,7 @@
 """The command that makes a report."""
 
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,6 +59,6 @@ def _text(report: "Report", form: Format) -> str:
             return formats.as_data(report)
         case Format.HTML:
             from lstm_bench.report.page import document, draw
-            from lstm_bench.tuning.importance import importances
+            from lstm_bench.tuning.importance import METHODS, importances
 
-            return document(report, draw(report, importances))
+            return document(report, draw(report, partial(importances, methods=[*METHODS])))
