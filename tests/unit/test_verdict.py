@@ -210,10 +210,11 @@ def test_three_of_each_cannot_be_ranked_and_four_could() -> None:
     assert (found.word, found.seeds) == ("undecided", 4)
 
 
+@pytest.mark.parametrize("n", [3, 5])
 @pytest.mark.parametrize("budgets", [(100, 100), (100, 900)])
-def test_all_missed_say_nothing(budgets: tuple[float, float]) -> None:
-    found = run_to([None] * 5, [None] * 5, budgets)
-    assert (found.word, found.p_value, found.missed, found.seeds) == ("undecided", 1.0, (5, 5), None)
+def test_all_missed_say_nothing_nor_would_more_of_them(budgets: tuple[float, float], n: int) -> None:
+    found = run_to([None] * n, [None] * n, budgets)
+    assert (found.word, found.p_value, found.missed, found.seeds) == ("undecided", 1.0, (n, n), None)
     assert found.wins is not None
     assert found.wins.share == 0.5
 

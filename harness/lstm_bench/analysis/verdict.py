@@ -175,7 +175,7 @@ def _of_censored(
     pairs = [first[s] for s in seeds], [second[s] for s in seeds]
     won = paired_wins(*pairs, sooner, confidence) if seeds else wins(one, other, sooner, confidence)
     p_value, fewest = log_rank_p(one, other), fewest_to_rank(1 - confidence)
-    decided = p_value <= 1 - confidence
+    decided, some = p_value <= 1 - confidence, any(time.hit for time in [*one, *other])
     return Finding(
         measure=measure,
         first=_median(one),
@@ -186,7 +186,7 @@ def _of_censored(
         p_value=p_value,
         wins=won,
         word="undecided" if not decided else "better" if excess_hits(one, other) > 0 else "worse",
-        seeds=fewest if not decided and min(len(one), len(other)) < fewest else None,
+        seeds=fewest if some and not decided and min(len(one), len(other)) < fewest else None,  # else none would tell
         missed=(sum(not time.hit for time in one), sum(not time.hit for time in other)),
         loss=loss_of_times(one, other, measure, margin, None),
     )
