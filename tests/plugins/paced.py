@@ -27,7 +27,8 @@ class Clock:
 
 
 CLOCK = Clock()
-execute.Watch = partial(Watch, CLOCK)
+if STEP_MS in os.environ:  # in a run's own process, and in no other that imports this
+    execute.Watch = partial(Watch, CLOCK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
