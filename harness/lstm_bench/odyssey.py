@@ -4,14 +4,13 @@
 the suite, then this; `python -m lstm_bench.odyssey keep` takes the answer into results/reference/ and the README.
 """
 
-import io
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from lstm_bench.analysis.ranks import Ranks, ranks_of, tasks_of
@@ -21,7 +20,7 @@ from lstm_bench.record.disk import SCHEMA, as_json, write_whole
 from lstm_bench.record.files import Results
 from lstm_bench.record.study import Trial
 from lstm_bench.report.ranking import ranking
-from lstm_bench.report.reference import insert, origin
+from lstm_bench.report.reference import insert, origin, printed
 from lstm_bench.report.table import figure, plain
 from lstm_bench.tuning.importance import importances
 
@@ -135,9 +134,7 @@ def _mattered(found: Odyssey) -> list[str]:
 
 def text_of(found: Odyssey) -> str:
     """As plain text."""
-    screen = io.StringIO()
-    Console(file=screen, width=WIDTH, highlight=False, markup=False).print(shown(found))
-    return "\n".join(line.rstrip() for line in screen.getvalue().splitlines())
+    return printed(shown(found), WIDTH)
 
 
 def keep(found: Odyssey) -> None:

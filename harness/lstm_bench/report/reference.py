@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from lstm_bench.analysis.answer import Board
 from lstm_bench.errors import BenchError
@@ -25,10 +25,16 @@ WIDTH = 80
 
 def rendered(suite: str, boards: Sequence[Board]) -> str:
     """The table as plain text, with the command, machine, versions and commit that it came from."""
-    screen, width = io.StringIO(), WIDTH if len(boards) < MANY else LISTED
-    Console(file=screen, width=width, highlight=False, markup=False).print(answers(boards, width))
-    table = "\n".join(line.rstrip() for line in screen.getvalue().splitlines())
+    width = WIDTH if len(boards) < MANY else LISTED
+    table = printed(answers(boards, width), width)
     return f"```\n{table}\n```\n\nPrinted by `make bench SUITE={suite}` on {origin(boards)}."
+
+
+def printed(shown: RenderableType, width: int) -> str:
+    """What a terminal of so many characters a line would show, as plain text."""
+    screen = io.StringIO()
+    Console(file=screen, width=width, highlight=False, markup=False).print(shown)
+    return "\n".join(line.rstrip() for line in screen.getvalue().splitlines())
 
 
 def origin(boards: Sequence[Board]) -> str:
