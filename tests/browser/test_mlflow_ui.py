@@ -11,6 +11,8 @@ from shell import call
 from shown import EVIL, EVIL_FILE, WIDE
 from visitor import TRIAL, Visitor
 
+from lstm_bench.tracking.shown import short
+
 pytestmark = pytest.mark.slow
 
 UNFOLD_NOTE = '[data-component-id="mlflow.experiment.metadata_editor.expand_button"]'
@@ -87,7 +89,8 @@ def test_a_study_unfolds_to_its_trials_and_a_trial_to_its_seeds(ui: Ui, visitor:
     visitor.run(TRIAL).wait_for()
     found = [name for name in names(page) if name not in ("deep", "wide")]
     assert all(TRIAL.match(name) or re.match(r"seed \d+ confirms lstm h", name) for name in found)
-    visitor.unfold(TRIAL)
+    best = board(ui, "wide")["confirmed"]["settings"]  # which was not pruned: it has both seeds
+    visitor.unfold(f"lstm h{best['model.hidden']} lr {short(best['train.lr'])}")
     visitor.run("seed 0").wait_for()
     visitor.run("seed 1").wait_for()
     page.mouse.move(0, 0)

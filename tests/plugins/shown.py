@@ -14,7 +14,8 @@ confirm_seeds = 2
 "options.fault" = ['{EVIL}', '{EVIL} too']
 """
 }
-WIDE = ("digits", "--trials", "9", "--seeds", "2", "--top", "2", "--pruner", "none")
+# The same trials however slow the machine: else who is pruned between two seeds, and what is drawn, is up to chance.
+WIDE = ("digits", "--trials", "12", "--seeds", "2", "--top", "2", "--pruner", "none", "--deterministic")
 SHORT = ("--set", "train.steps=120", "--set", "train.eval_every=20", "--confirm-seeds", "3")
 STUDIES = {
     "wide": (*WIDE, *SHORT),
