@@ -1,0 +1,160 @@
+"""The learner of 1997 in the shared loop: one sequence at a time, until the paper's own criterion holds."""
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lstm_bench.cells.h97 import H97
+from lstm_bench.evaluation import EVAL_BATCH
+from lstm_bench.model import SequenceModel, State
+from lstm_bench.online import kernels
+from lstm_bench.online.net import Bounds, Data, Floats, Net
+from lstm_bench.spec import ModelSpec, TrainSpec, Value
+from lstm_bench.task import Batch, Signature, Tally, Task
+from lstm_bench.train_state import TrainState
+from lstm_bench.training import Learner, Share, Sums
+
+
+class Criterion(Protocol):
+    """Bounds that a task is learnt within."""
+
+    @property
+    def error(self) -> float:
+        """A sequence is wrong where an output is off by as much."""
+        ...
+
+    @property
+    def allowed(self) -> int:
+        """Of the sequences that are looked at, fewer must be wrong."""
+        ...
+
+    @property
+    def mean(self) -> float:
+        """Their mean absolute error must be below."""
+        ...
+
+
+class Judged(Task, Protocol):
+    """What a task tells besides, so that it can be learnt as in 1997."""
+
+    @property
+    def criterion(self) -> Criterion:
+        """When it counts as learnt."""
+        ...
+
+    @property
+    def latest(self) -> int:
+        """How many of the latest training sequences that is asked of; 0: it is asked of the valid split."""
+        ...
+
+    def aims(self, batch: Batch) -> Tensor:
+        """What the outputs should be, [B, C] or [B, T, C]."""
+        ...
+
+    def of_errors(self, largest_B: Tensor, mean_B: Tensor) -> Mapping[str, Tally]:
+        """The tallies of sequences by their largest and their mean absolute error."""
+        ...
+
+
+class OnlineModel(SequenceModel):
+    """The same network in float64, whose outputs are worked out by a kernel: it learns without autograd."""
+
+    @torch.no_grad()
+    def forward(
+        self,
+        inputs: Tensor,
+        state: State | None = None,  # noqa: ARG002  # what a model takes; no task of 1997 carries one
+        lengths: Tensor | None = None,
+    ) -> tuple[Tensor, State]:
+        """Outputs [B, T, C] or [B, C] in float64, zero behind a sequence's end; no state is carried."""
+        data = _data(inputs, lengths, every_step=self.every_step)
+        steps = inputs.shape[1] if self.every_step else 1
+        out = np.zeros((len(inputs), steps, self.head.out_features))
+        kernels.answer(self.net(), data, out)
+        found = torch.from_numpy(out)
+        return found if self.every_step else found[:, 0], ()
+
+    def net(self) -> Net:
+        """The weights as arrays; to change them is to change the model."""
+        cell = cast(H97, self.layers[0])
+        return Net(
+            _array(cell.weight_input, 2),
+            _array(cell.weight_hidden, 2),
+            _array(cell.bias, 1),
+            _array(self.head.weight, 2),
+            _array(self.head.bias, 1),
+            cell.hidden,
+            cell.block_size,
+        )
+
+
+def _array(weights: Tensor | None, dimensions: int) -> Floats:
+    """The same memory as an array; of what the net has not, an empty one."""
+    return np.zeros((0,) * dimensions) if weights is None else weights.detach().numpy()
+
+
+def network(signature: Signature, spec: ModelSpec, options: Mapping[str, Value]) -> OnlineModel:
+    """The network that the learner works on."""
+    return OnlineModel(signature, spec, options).double()
+
+
+def learner() -> Learner:
+    """What the loop calls; the task must be one of 1997's: see `Judged`."""
+    valid: list[Batch] = []  # drawn once
+
+    def judge(state: TrainState, task: Task, _: TrainSpec) -> dict[str, float]:
+        judged = cast(Judged, task)
+        if state.latest is not None:
+            return {name: tally.value for name, tally in judged.of_errors(*state.latest.unbind(1)).items()}
+        valid.extend(() if valid else task.batches("valid", EVAL_BATCH, state.seed))
+        return _scores(state, judged, valid)
+
+    return Learner(window, judge)
+
+
+def _scores(state: TrainState, task: Judged, batches: list[Batch]) -> dict[str, float]:
+    """Those of the valid split, whole; or of its first batches, where they have more wrong sequences than all may."""
+    tallies: dict[str, Tally] = {}
+    for batch in batches:
+        output, _ = state.model(batch.inputs, None, batch.lengths)
+        for name, tally in task.tallies(output.float(), batch).items():
+            tallies[name] = tallies[name] + tally if name in tallies else tally
+        if tallies["wrong"].total >= task.criterion.allowed:
+            break
+    return {name: tally.value for name, tally in tallies.items()}
+
+
+def window(state: TrainState, task: Task, spec: TrainSpec, batches: Iterator[Batch], share: Share) -> Sums:
+    """Learn from sequences one by one, to the next reading or until the latest meet the criterion."""
+    judged, model = cast(Judged, task), cast(OnlineModel, state.model)
+    if judged.latest and state.latest is None:
+        state.latest = torch.ones(judged.latest, 2, dtype=torch.float64)  # who has not come yet is wholly wrong
+    latest = np.zeros((0, 2)) if state.latest is None else state.latest.numpy()
+    bounds = Bounds(judged.criterion.error, judged.criterion.allowed, judged.criterion.mean)
+    loss, norm, largest = 0.0, 0.0, 0.0
+    for batch in batches:
+        data = _data(batch.inputs, batch.lengths, every_step=model.every_step)
+        aims = judged.aims(batch).double().view(len(batch.inputs), -1, model.head.out_features).numpy()
+        sums = np.zeros(3)
+        told = kernels.learn(model.net(), data, aims, spec.lr, latest, state.sequences, bounds, sums)
+        done = abs(told)
+        loss, norm, largest = loss + sums[0] / done, norm + sums[1] / done, max(largest, sums[2])
+        state.step += 1
+        state.sequences += done
+        state.timesteps += int(data.lengths[:done].sum())
+        if told < 0 or state.step % spec.eval_every == 0 or share() >= 1:
+            break
+    return Sums(*torch.tensor([loss, norm, largest]))
+
+
+def _data(inputs: Tensor, lengths: Tensor | None, *, every_step: bool) -> Data:
+    """Sequences as the kernels see them."""
+    count, steps = inputs.shape[:2]
+    lengths_B = np.full(count, steps) if lengths is None else lengths.numpy()
+    none: Floats = np.zeros((0, 0, 0))
+    if inputs.is_floating_point():
+        return Data(inputs.double().contiguous().numpy(), np.zeros((0, 0), np.int64), lengths_B, every_step)
+    return Data(none, inputs.contiguous().numpy(), lengths_B, every_step)
