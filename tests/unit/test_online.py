@@ -1,6 +1,8 @@
 """The online learner of 1997: its kernels against the plain cell and autograd, and its runs."""
 
+import copy
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.testing import assert_close
 
+from lstm_bench.errors import UsageError
+from lstm_bench.execute import execute, spec_of
 from lstm_bench.model import SequenceModel
+from lstm_bench.result import Reading, Status
 from lstm_bench.spec import ModelSpec
 from lstm_bench.task import Signature
+from lstm_bench.train_state import TrainState
 
 pytest.importorskip("numba")
 from lstm_bench.online import kernels
@@ -95,7 +101,9 @@ def test_it_answers_and_learns_as_the_plain_cell_under_autograd(
         torch.optim.SGD(parts, lr=0.5).step()
     sums = np.zeros(3)
     data = _data(inputs, lengths_B, every_step=every_step)
-    done = kernels.learn(fast.net(), data, aims.numpy(), 0.5, np.zeros((0, 2)), 0, NO_END, sums)
+    packed = fast.packed()
+    done = kernels.learn(packed.net, data, aims.numpy(), 0.5, np.zeros((0, 2)), 0, NO_END, sums)
+    packed.unpack()
     assert done == len(inputs)
     for (name, found), wanted in zip(fast.named_parameters(), plain.parameters(), strict=True):
         assert_close(found.detach(), wanted.detach(), **EXACT, msg=lambda text, name=name: f"{name}: {text}")
@@ -120,7 +128,97 @@ def test_who_is_met_is_all_below_the_bounds(room: int, count: int, allowed_more:
     first = next((k for k in range(1, count + 1) if errors[k - 1] < 0.4 and holds(k)), None)
     latest = np.ones((room, 2))
     data = _data(inputs, lengths_B, every_step=False)
-    done = kernels.learn(fast.net(), data, aims.numpy(), 1e-300, latest, 0, bounds, np.zeros(3))
+    done = kernels.learn(fast.packed().net, data, aims.numpy(), 1e-300, latest, 0, bounds, np.zeros(3))
     assert done == (-first if first else count)
     kept = ([1.0] * room + errors[: abs(done)])[-room:]
     assert sorted(latest[:, 0]) == pytest.approx(sorted(kept), abs=1e-12)
+
+
+FAITHFUL: dict[str, Any] = {
+    "model.cell": "h97",
+    "model.hidden": 4,
+    "model.embedding": 0,
+    "model.head_range": 0.1,
+    "model.output_activation": "logistic",
+    "cell.block_size": 2,
+    "cell.truncated": True,
+    "train.learner": "online",
+    "train.optimizer": "sgd",
+    "train.momentum": 0.0,
+    "train.schedule": "constant",
+    "train.warmup": 0,
+    "train.clip": 0.0,
+    "train.lr": 0.5,
+    "train.batch_size": 32,
+    "train.steps": 100,
+    "train.eval_every": 10,
+}
+EASY = {"task": "h97-order", "options": {"experiment": "6a", "length": 20}}
+
+
+class Kept:
+    """A recorder that keeps readings and states."""
+
+    def __init__(self, begin: dict[str, Any] | None = None, before: list[Reading] | None = None) -> None:
+        self.begin, self.readings, self.states = begin, before or [], list[dict[str, Any]]()
+
+    def resume(self, state: TrainState) -> list[Reading]:
+        if self.begin:
+            state.load_state_dict(copy.deepcopy(self.begin))
+        return list(self.readings)
+
+    def log(self, reading: Reading, state: TrainState) -> None:
+        self.readings.append(reading)
+        self.states.append(copy.deepcopy(state.state_dict()))
+
+    def keep(self, *_: Any) -> None:
+        pass
+
+
+def test_a_run_learns_the_order_and_ends_at_the_sequence_after_which_the_criterion_holds() -> None:
+    spec, _ = spec_of(EASY, {**FAITHFUL, "train.steps": 4000})
+    kept = Kept()
+    result = execute(spec, kept, test=True)
+    assert result.status is Status.SOLVED
+    *before, last = kept.readings
+    assert all(reading.metrics["valid/criterion"] >= 1 for reading in before)
+    assert last.metrics["valid/criterion"] < 1
+    assert last.metrics["valid/wrong"] == 0
+    assert result.metrics["target/sequences"] == last.sequences > 2000
+    assert last.sequences % 32  # within a draw
+    assert result.metrics["test/wrong"] < 0.01
+    assert result.metrics["model/parameters"] == 156
+
+
+def test_a_run_taken_up_again_ends_as_it_would_have() -> None:
+    spec, _ = spec_of(EASY, FAITHFUL)
+    whole = Kept()
+    execute(spec, whole)
+    again = Kept(whole.states[4], whole.readings[:5])
+    execute(spec, again)
+    timeless = [
+        [(r.step, r.sequences, r.timesteps, r.metrics["train/loss"]) for r in k.readings] for k in (whole, again)
+    ]
+    assert timeless[0] == timeless[1]
+    for one, other in zip(whole.states[-1]["model"].values(), again.states[-1]["model"].values(), strict=True):
+        assert torch.equal(one, other)
+    assert torch.equal(whole.states[-1]["latest"], again.states[-1]["latest"])
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"train.momentum": 0.9}, "train.learner = 'online' with train.momentum = 0.9: expected 0.0"),
+        ({"cell.truncated": False}, "with cell.truncated = False: expected True"),
+        ({"model.embedding": 8}, "with model.embedding = 8: expected 0"),
+        ({"model.output_activation": "none"}, "with model.output_activation = 'none': expected 'logistic'"),
+    ],
+)
+def test_what_it_is_not_is_refused(values: dict[str, Any], told: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(told)):
+        spec_of(EASY, FAITHFUL | values)
+
+
+def test_a_task_of_another_kind_is_refused() -> None:
+    with pytest.raises(UsageError, match="the task 'adding': expected one of 1997's, such as h97-adding"):
+        spec_of({"task": "adding"}, FAITHFUL)

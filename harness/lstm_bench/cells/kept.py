@@ -12,11 +12,17 @@ Part = TypeVar("Part", bound=Callable[..., Any])
 
 
 def part(function: Part) -> Part:
-    """A function that a kernel calls, compiled into it."""
-    return cast(Part, njit(function))
+    """A function that kernels call, written into each of them: a call would cost more than what it does."""
+    return cast(Part, njit(inline="always")(function))
 
 
-def kept(function: Callable[..., Any], signature: Any, rooms: Iterable[ModuleType], *key: object) -> Callable[..., Any]:
+def kept(
+    function: Callable[..., Any],
+    signature: Any,
+    rooms: Iterable[ModuleType],
+    *key: object,
+    relaxed: tuple[str, ...] = (),
+) -> Callable[..., Any]:
     """A function compiled for one signature, with a file of its own on the disk.
 
     numba numbers what it compiled of one name, and two processes that start on an empty disk would give two variants
@@ -27,11 +33,13 @@ def kept(function: Callable[..., Any], signature: Any, rooms: Iterable[ModuleTyp
         signature: of what it is given.
         rooms: the modules whose code it calls.
         key: what else the outcome depends on.
+        relaxed: what the compiler may do to floating point, by LLVM's names.
     """
-    beneath = repr((key, [inspect.getsource(room) for room in rooms]))
+    beneath = repr((key, relaxed, [inspect.getsource(room) for room in rooms]))
     function.__qualname__ = f"{function.__name__}-{hashlib.sha256(beneath.encode()).hexdigest()[:16]}"
+    options = {"nogil": True, "fastmath": set(relaxed)}
     try:
-        found: Callable[..., Any] = njit(signature, cache=True, nogil=True)(function)
+        found: Callable[..., Any] = njit(signature, cache=True, **options)(function)
     except (OSError, RuntimeError):  # a full disk, or nowhere to write
-        found = njit(signature, nogil=True)(function)
+        found = njit(signature, **options)(function)
     return found

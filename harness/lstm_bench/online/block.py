@@ -3,7 +3,7 @@
 from math import exp
 
 from lstm_bench.cells.kept import part
-from lstm_bench.online.net import Data, Floats, Net, Units
+from lstm_bench.online.net import Floats, Whole
 
 
 @part
@@ -13,39 +13,52 @@ def squashed(total: float) -> float:
 
 
 @part
-def advance(net: Net, data: Data, b: int, t: int, before: Units, now: Units) -> None:
-    """One step of the units."""
-    cells, blocks, units = net.cells, net.cells // net.block_size, len(net.read)
-    for u in range(units):
-        bias = u - units + len(net.bias)
-        total = net.bias[bias] if bias >= 0 else 0.0
-        if data.tokens.size:
-            total += net.read[u, data.tokens[b, t]]
-        for f in range(data.features.shape[2]):
-            total += net.read[u, f] * data.features[b, t, f]
-        for v in range(net.recurrent.shape[1]):
-            total += net.recurrent[u, v] * before.say[v]
-        now.say[u] = squashed(total)
-    for j in range(cells):
-        gate = cells + j // net.block_size
-        now.read[j] = 4.0 * now.say[j] - 2.0
-        now.held[j] = before.held[j] + now.say[gate] * now.read[j]
-        now.shown[j] = 2.0 * squashed(now.held[j]) - 1.0
-        now.say[j] = now.shown[j]
-        if units > cells + blocks:
-            now.say[j] *= now.say[gate + blocks]
+def look(features: Floats, b: int, t: int, say: Floats, sees: Floats) -> None:
+    """What units see at a step, into `sees` [N]: features, what all said before, and 1."""
+    width = features.shape[2]
+    for f in range(width):
+        sees[f] = features[b, t, f]
+    for u in range(len(say)):
+        sees[width + u] = say[u]
+    sees[-1] = 1.0
 
 
 @part
-def speak(net: Net, data: Data, b: int, t: int, say: Floats, out: Floats) -> None:
-    """The outputs at a step, into `out` [C]."""
+def advance(
+    seen: Floats, read: Floats, gate: Whole, gated: int, sees: Floats, token: int,
+    say: Floats, drawn: Floats, held: Floats, shown: Floats,
+) -> None:  # fmt: skip
+    """One step of the units: what they `say` [U], and what cells draw in, hold and show, [H] each."""
+    for u in range(len(say)):
+        total = 0.0
+        for n in range(len(sees)):
+            total += seen[u, n] * sees[n]
+        if token >= 0:
+            total += read[u, token]
+        say[u] = squashed(total)
+    for j in range(len(held)):
+        drawn[j] = 4.0 * say[j] - 2.0
+        held[j] += say[gate[j]] * drawn[j]
+        shown[j] = 2.0 * squashed(held[j]) - 1.0
+        say[j] = shown[j] * say[gate[j] + gated] if gated else shown[j]
+
+
+@part
+def speak(
+    head: Floats, skip: Floats, features: Floats, b: int, t: int, token: int, say: Floats, heard: Floats, out: Floats
+) -> None:
+    """The outputs at a step, into `out` [C]; and what they see, into `heard` [M]."""
+    width = features.shape[2]
+    cells = len(heard) - width - 1
+    for j in range(cells):
+        heard[j] = say[j]
+    for f in range(width):
+        heard[cells + f] = features[b, t, f]
+    heard[-1] = 1.0
     for k in range(len(out)):
-        total = net.head_bias[k] if len(net.head_bias) else 0.0
-        for j in range(net.cells):
-            total += net.head[k, j] * say[j]
-        if net.head.shape[1] > net.cells:
-            if data.tokens.size:
-                total += net.head[k, net.cells + data.tokens[b, t]]
-            for f in range(data.features.shape[2]):
-                total += net.head[k, net.cells + f] * data.features[b, t, f]
+        total = 0.0
+        for m in range(len(heard)):
+            total += head[k, m] * heard[m]
+        if token >= 0 and skip.shape[1]:
+            total += skip[k, token]
         out[k] = squashed(total)

@@ -1,6 +1,8 @@
-"""What the kernels of 1997 work on: weights, sequences, and what units say and hold. All is float64.
+"""What the kernels of 1997 work on: weights and sequences as arrays. All is float64.
 
-Sizes: B sequences, T steps, F inputs, C outputs, H cells, U units (cells, then input gates, then output gates).
+Sizes: B sequences, T steps, F features or V tokens read, C outputs, H cells, U units (cells, then input gates, then
+output gates). A unit sees N = F + U + 1 numbers: features, what all units said a step before, and 1; an output sees
+M = H + F + 1: what the cells say, features, and 1.
 """
 
 from typing import Any, NamedTuple
@@ -9,32 +11,32 @@ import numpy as np
 from numba import boolean, float64, int64, types
 from numpy.typing import NDArray
 
-from lstm_bench.cells.kept import part
-
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
 
 
 class Net(NamedTuple):
-    """Weights, or what is to be added to them. Of what the net has not, an array of size 0.
+    """A network's weights, and which of those there are: the others are 0 and stay so.
 
     Attributes:
-        read: [U, F], from the inputs.
-        recurrent: [U, U], from all units a step before.
-        bias: of the units that have one: the last of the [U].
-        head: [C, H], or [C, H + F] where the outputs see the inputs too.
-        head_bias: [C].
-        cells: H.
-        block_size: cells that share gates.
+        seen: [U, N], what units see.
+        read: [U, V], what they read of tokens; [U, 0] where there are none.
+        head: [C, M], what outputs see.
+        skip: [C, V], what they read of tokens; [C, 0] where they do not.
+        there: [U, N] of 0 and 1, of `seen`.
+        head_there: [C, M], of `head`.
+        gate: [H], the input gate of each cell.
+        gated: from each input gate to the output gate of its block; 0 where there is none.
     """
 
+    seen: Floats
     read: Floats
-    recurrent: Floats
-    bias: Floats
     head: Floats
-    head_bias: Floats
-    cells: int
-    block_size: int
+    skip: Floats
+    there: Floats
+    head_there: Floats
+    gate: Whole
+    gated: int
 
 
 class Data(NamedTuple):
@@ -53,15 +55,6 @@ class Data(NamedTuple):
     every_step: bool
 
 
-class Units(NamedTuple):
-    """What units say and hold at a step: all say [U], and of the cells what they read, hold and show, [H]."""
-
-    say: Floats
-    read: Floats
-    held: Floats
-    shown: Floats
-
-
 class Bounds(NamedTuple):
     """When the latest sequences meet the criterion: see `Criterion` of the tasks."""
 
@@ -70,28 +63,8 @@ class Bounds(NamedTuple):
     mean: float
 
 
-MATRIX, ROW = float64[:, ::1], float64[::1]
+MATRIX = float64[:, ::1]
 record: Any = types.NamedTuple  # numba tells no types of it
-NET = record([MATRIX, MATRIX, ROW, MATRIX, ROW, int64, int64], Net)
+NET = record([MATRIX] * 6 + [int64[::1], int64], Net)
 DATA = record([float64[:, :, ::1], int64[:, ::1], int64[::1], boolean], Data)
 BOUNDS = record([float64, int64, float64], Bounds)
-
-
-@part
-def fresh(net: Net) -> Units:
-    """Units before the first step."""
-    return Units(np.zeros(len(net.read)), np.zeros(net.cells), np.zeros(net.cells), np.zeros(net.cells))
-
-
-@part
-def nothing(net: Net, rows: int) -> Net:
-    """Sums for each weight of so many units, the head's among them, before there are any."""
-    read, recurrent = np.zeros((rows, net.read.shape[1])), np.zeros((rows, net.recurrent.shape[1]))
-    head, head_bias = np.zeros_like(net.head), np.zeros_like(net.head_bias)
-    return Net(read, recurrent, np.zeros(rows), head, head_bias, net.cells, net.block_size)
-
-
-@part
-def clear(net: Net) -> None:
-    """Begin the sums anew."""
-    net.read[:], net.recurrent[:], net.bias[:], net.head[:], net.head_bias[:] = 0.0, 0.0, 0.0, 0.0, 0.0

@@ -6,93 +6,83 @@ gone through backward.
 """
 
 from lstm_bench.cells.kept import part
-from lstm_bench.online.net import Bounds, Data, Floats, Net, Units
+from lstm_bench.online.net import Bounds, Floats, Whole
 
 
 @part
-def remember(net: Net, data: Data, b: int, t: int, before: Units, now: Units, by_cell: Net, by_gate: Net) -> None:
-    """Add what the weights of each cell, and for it those of its input gate, do to its state at a step."""
-    for j in range(net.cells):
-        opened, read = now.say[net.cells + j // net.block_size], now.read[j]
-        saw(data, b, t, before.say, by_cell, j, opened * (4.0 - read * read) / 4.0)  # g' = (4 - g^2) / 4
-        saw(data, b, t, before.say, by_gate, j, read * opened * (1.0 - opened))
+def remember(
+    gate: Whole, sees: Floats, token: int, say: Floats, drawn: Floats,
+    cell_did: Floats, gate_did: Floats, cell_read: Floats, gate_read: Floats,
+) -> None:  # fmt: skip
+    """Add what the weights of each cell, and for it those of its input gate, do to its state at a step.
+
+    Args:
+        gate: of each cell.
+        sees: [N], of the step, as is `token`.
+        token: -1 where there is none.
+        say: [U], after the step, as is `drawn`.
+        drawn: [H].
+        cell_did: [H, N], by the weights of cells; changed, as are the others.
+        gate_did: [H, N], by those of their input gates.
+        cell_read: [H, V], by the weights of cells that read tokens.
+        gate_read: [H, V], likewise.
+    """
+    for j in range(len(drawn)):
+        opened = say[gate[j]]
+        by_cell = opened * (4.0 - drawn[j] * drawn[j]) / 4.0  # g' = (4 - g^2) / 4
+        by_gate = drawn[j] * opened * (1.0 - opened)
+        for n in range(len(sees)):
+            cell_did[j, n] += by_cell * sees[n]
+            gate_did[j, n] += by_gate * sees[n]
+        if token >= 0:
+            cell_read[j, token] += by_cell
+            gate_read[j, token] += by_gate
 
 
 @part
-def saw(data: Data, b: int, t: int, say: Floats, sums: Net, row: int, error: float) -> None:
-    """Add `error` times what a unit saw at a step to a row of sums."""
-    if data.tokens.size:
-        sums.read[row, data.tokens[b, t]] += error
-    for f in range(data.features.shape[2]):
-        sums.read[row, f] += error * data.features[b, t, f]
-    for v in range(sums.recurrent.shape[1]):
-        sums.recurrent[row, v] += error * say[v]
-    sums.bias[row] += error
+def blame_head(error: Floats, heard: Floats, token: int, down_head: Floats, down_skip: Floats) -> None:
+    """Add the way downhill for the weights of the outputs; `error` [C] is that of what they squash."""
+    for k in range(len(error)):
+        for m in range(len(heard)):
+            down_head[k, m] += error[k] * heard[m]
+        if token >= 0 and down_skip.shape[1]:
+            down_skip[k, token] += error[k]
 
 
 @part
 def blame(
-    net: Net,
-    data: Data,
-    b: int,
-    t: int,
-    before: Units,
-    now: Units,
-    error: Floats,
-    by_cell: Net,
-    by_gate: Net,
-    downhill: Net,
-) -> None:
-    """Add the way downhill of a step's outputs to `downhill`; `error` [C] is that of what they squash."""
-    cells, blocks = net.cells, net.cells // net.block_size
-    for k in range(len(error)):
-        if len(net.head_bias):
-            downhill.head_bias[k] += error[k]
-        for j in range(cells):
-            downhill.head[k, j] += error[k] * now.say[j]
-        if net.head.shape[1] > cells:
-            if data.tokens.size:
-                downhill.head[k, cells + data.tokens[b, t]] += error[k]
-            for f in range(data.features.shape[2]):
-                downhill.head[k, cells + f] += error[k] * data.features[b, t, f]
-    for j in range(cells):
-        reaches = 0.0
-        for k in range(len(error)):
-            reaches += error[k] * net.head[k, j]
-        gate = cells + j // net.block_size
-        if len(net.read) > cells + blocks:
-            opened = now.say[gate + blocks]
-            saw(data, b, t, before.say, downhill, gate + blocks, reaches * now.shown[j] * opened * (1.0 - opened))
-            reaches *= opened
-        reaches *= (1.0 - now.shown[j] * now.shown[j]) / 2.0  # h' = (1 - h^2) / 2
-        summed(by_cell, j, reaches, downhill, j)
-        summed(by_gate, j, reaches, downhill, gate)
+    reaches: float, j: int, gate: int, gated: int, sees: Floats, token: int, say: Floats, shown: Floats,
+    cell_did: Floats, gate_did: Floats, cell_read: Floats, gate_read: Floats, down: Floats, down_read: Floats,
+) -> None:  # fmt: skip
+    """Add the way downhill for the weights that lead to a cell and to its gates: `down` [U, N], `down_read` [U, V].
+
+    `reaches` is what of the outputs' errors reaches the cell numbered j; for the others see `remember`.
+    """
+    if gated:
+        opened = say[gate + gated]
+        by_gate = reaches * shown[j] * opened * (1.0 - opened)
+        for n in range(len(sees)):
+            down[gate + gated, n] += by_gate * sees[n]
+        if token >= 0:
+            down_read[gate + gated, token] += by_gate
+        reaches *= opened
+    reaches *= (1.0 - shown[j] * shown[j]) / 2.0  # h' = (1 - h^2) / 2
+    for n in range(len(sees)):
+        down[j, n] += reaches * cell_did[j, n]
+        down[gate, n] += reaches * gate_did[j, n]
+    for v in range(down_read.shape[1]):
+        down_read[j, v] += reaches * cell_read[j, v]
+        down_read[gate, v] += reaches * gate_read[j, v]
 
 
 @part
-def summed(sums: Net, row: int, error: float, downhill: Net, unit: int) -> None:
-    """Add `error` times a cell's sums to what is to be added to a unit's weights."""
-    for f in range(sums.read.shape[1]):
-        downhill.read[unit, f] += error * sums.read[row, f]
-    for v in range(sums.recurrent.shape[1]):
-        downhill.recurrent[unit, v] += error * sums.recurrent[row, v]
-    downhill.bias[unit] += error * sums.bias[row]
-
-
-@part
-def move(net: Net, downhill: Net, rate: float) -> float:
-    """Move the weights downhill; the squared norm of the gradient."""
+def move(weights: Floats, down: Floats, rate: float) -> float:
+    """Move weights downhill; the square of the way's length."""
     square = 0.0
-    for weights, by in (
-        (net.read.reshape(-1), downhill.read.reshape(-1)),
-        (net.recurrent.reshape(-1), downhill.recurrent.reshape(-1)),
-        (net.bias, downhill.bias[len(net.read) - len(net.bias) :]),
-        (net.head.reshape(-1), downhill.head.reshape(-1)),
-        (net.head_bias, downhill.head_bias),
-    ):
-        for i in range(len(weights)):
-            square += by[i] * by[i]
-            weights[i] += rate * by[i]
+    for i in range(weights.shape[0]):
+        for k in range(weights.shape[1]):
+            square += down[i, k] * down[i, k]
+            weights[i, k] += rate * down[i, k]
     return square
 
 
