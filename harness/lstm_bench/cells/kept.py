@@ -37,7 +37,7 @@ def kept(
     """
     beneath = repr((key, relaxed, [inspect.getsource(room) for room in rooms]))
     function.__qualname__ = f"{function.__name__}-{hashlib.sha256(beneath.encode()).hexdigest()[:16]}"
-    options = {"nogil": True, "fastmath": set(relaxed)}
+    options: Any = {"nogil": True, "fastmath": set(relaxed)}
     try:
         found: Callable[..., Any] = njit(signature, cache=True, **options)(function)
     except (OSError, RuntimeError):  # a full disk, or nowhere to write
