@@ -1,7 +1,6 @@
 """One spec to one result, in this process: where the parts meet."""
 
 import hashlib
-import importlib
 import inspect
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from lstm_bench import evaluation, goal, losses, model, online, optimizer, schedule, train_state, training
+from lstm_bench import evaluation, goal, learners, losses, model, optimizer, schedule, train_state, training
 from lstm_bench import task as contract
 from lstm_bench.cells.make import kernels, load_cell, settled_options, warm
 from lstm_bench.device import deterministic, resolved_device, resolved_precision
@@ -109,8 +108,7 @@ def resolve(spec: RunSpec) -> tuple[RunSpec, Task]:
     if spec.model.tied and task.family != "language":
         raise UsageError(f"model.tied = true: expected false for '{spec.task}': what it reads is not what it predicts")
     check_epochs(spec.train, task)
-    if spec.train.learner == "online":
-        online.check(spec, task, cell)
+    learners.check(spec, task, cell)
     return replace(spec, options=options_of(task), cell=cell, device=resolved_device(spec.device)), task
 
 
@@ -136,7 +134,7 @@ def settled(spec: RunSpec) -> RunSpec:
 def facts(spec: RunSpec, data_digest: str) -> dict[str, str]:
     """What lies beneath a run besides its spec: digests of its data and of the code that computes, torch, kernels.
 
-    The code is that of the trainer (and of the online learner, where it trains), its optimiser and schedule, the model,
+    The code is that of the trainer (and of another learner, where it trains), its optimiser and schedule, the model,
     the losses, and of the whole package that the module of the task or of the cell lies in, of each class that it
     derives from and of each task that it wraps: what it computes with stands there.
     """
@@ -144,7 +142,7 @@ def facts(spec: RunSpec, data_digest: str) -> dict[str, str]:
     for module in (training, train_state, evaluation, optimizer, schedule, model, losses, contract, goal):
         digest.update(inspect.getsource(module).encode())
     paths = code_files([type(task), *map(type, told(task, "wraps", ())), load_cell(spec.model.cell)])
-    for path in [*paths, *online.code(spec)]:
+    for path in [*paths, *learners.code(spec)]:
         digest.update(path.read_bytes())
     return {"data": data_digest, "code": digest.hexdigest()[:16], "torch": torch.__version__} | kernels(spec)
 
@@ -222,16 +220,13 @@ def execute(
 def get_warm(spec: RunSpec) -> None:
     """Import and compile what a run needs, before there is one."""
     warm(spec)
-    if spec.train.learner == "online":
-        importlib.import_module("lstm_bench.online.learner")
+    learners.load(spec)
 
 
 def learnt_by(task: Task, spec: RunSpec) -> tuple[model.SequenceModel, training.Learner | None]:
     """The network, its weights drawn, and who it is trained by."""
-    if spec.train.learner == "online":
-        from lstm_bench.online.learner import learner, network  # noqa: PLC0415  # it needs an extra
-
-        return network(task.signature, spec.model, spec.cell), learner()
+    if other := learners.load(spec):
+        return other.network(task.signature, spec.model, spec.cell), other.learner()
     return model.SequenceModel(task.signature, spec.model, spec.cell), None
 
 

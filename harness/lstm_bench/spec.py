@@ -75,9 +75,10 @@ class TrainSpec:
     epochs: Weight = 0.0  # passes over the training data, as `progress/epochs` counts them
     sequences: Natural = 0
     seconds: Weight = 0.0  # evaluations are not in them
-    # online: one sequence at a time by 1997's truncated gradient, as a kernel (extra `paper`).
-    learner: Literal["shared", "online"] = "shared"
-    batch_size: Count = 32  # sequences a step; the online learner draws so many together
+    # 1997's, as kernels (extra `paper`): online, one sequence at a time by the truncated gradient; guess, weights drawn
+    # until they fit.
+    learner: Literal["shared", "online", "guess"] = "shared"
+    batch_size: Count = 32  # sequences a step; online: drawn together, learnt one by one; guess: guesses a step
     optimizer: Literal["adamw", "sgd", "rmsprop"] = "adamw"  # adamw without weight_decay is Adam
     momentum: Share = 0.9  # of sgd and rmsprop alone
     lr: Positive = 3e-3  # the peak learning rate

@@ -1,6 +1,5 @@
 """The online learner of 1997: its kernels against the plain cell and autograd, and its runs."""
 
-import copy
 import math
 import re
 from typing import Any
@@ -10,21 +9,21 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from keeping import Kept
 from torch import Tensor
 from torch.testing import assert_close
 
 from lstm_bench.errors import UsageError
 from lstm_bench.execute import execute, spec_of
 from lstm_bench.model import SequenceModel
-from lstm_bench.result import Reading, Status
+from lstm_bench.result import Status
 from lstm_bench.spec import ModelSpec
 from lstm_bench.task import Signature
-from lstm_bench.train_state import TrainState
 
 pytest.importorskip("numba")
-from lstm_bench.online import kernels
-from lstm_bench.online.learner import OnlineModel, _data, network
-from lstm_bench.online.net import Bounds
+from lstm_bench.learners import kernels
+from lstm_bench.learners.net import Bounds
+from lstm_bench.learners.online import OnlineModel, _data, network
 
 EXACT: Any = {"rtol": 0, "atol": 1e-10}
 NETS = [
@@ -154,25 +153,6 @@ FAITHFUL: dict[str, Any] = {
     "train.eval_every": 10,
 }
 EASY = {"task": "h97-order", "options": {"experiment": "6a", "length": 20}}
-
-
-class Kept:
-    """A recorder that keeps readings and states."""
-
-    def __init__(self, begin: dict[str, Any] | None = None, before: list[Reading] | None = None) -> None:
-        self.begin, self.readings, self.states = begin, before or [], list[dict[str, Any]]()
-
-    def resume(self, state: TrainState) -> list[Reading]:
-        if self.begin:
-            state.load_state_dict(copy.deepcopy(self.begin))
-        return list(self.readings)
-
-    def log(self, reading: Reading, state: TrainState) -> None:
-        self.readings.append(reading)
-        self.states.append(copy.deepcopy(state.state_dict()))
-
-    def keep(self, *_: Any) -> None:
-        pass
 
 
 def test_a_run_learns_the_order_and_ends_at_the_sequence_after_which_the_criterion_holds() -> None:

@@ -9,10 +9,10 @@ import numpy as np
 from numba import float64, int64, void
 
 from lstm_bench.cells.kept import kept
-from lstm_bench.online import block, net, rule
-from lstm_bench.online.block import advance, look, speak
-from lstm_bench.online.net import BOUNDS, DATA, NET, Bounds, Data, Floats, Net
-from lstm_bench.online.rule import blame, blame_head, met, move, remember
+from lstm_bench.learners import block, net, rule
+from lstm_bench.learners.block import advance, look, speak
+from lstm_bench.learners.net import BOUNDS, DATA, NET, Bounds, Data, Floats, Net
+from lstm_bench.learners.rule import blame, blame_head, met, move, remember
 
 ROOMS = (net, block, rule)
 SUMS = ("reassoc", "contract", "nsz", "arcp")  # may be taken in another order, as vectors take them; NaN stays NaN

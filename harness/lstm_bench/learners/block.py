@@ -3,7 +3,7 @@
 from math import exp
 
 from lstm_bench.cells.kept import part
-from lstm_bench.online.net import Floats, Whole
+from lstm_bench.learners.net import Floats, Whole
 
 
 @part

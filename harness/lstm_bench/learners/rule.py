@@ -6,7 +6,7 @@ gone through backward.
 """
 
 from lstm_bench.cells.kept import part
-from lstm_bench.online.net import Bounds, Floats, Whole
+from lstm_bench.learners.net import Bounds, Floats, Whole
 
 
 @part

@@ -1,7 +1,7 @@
 """The learner of 1997 in the shared loop: one sequence at a time, until the paper's own criterion holds."""
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -9,54 +9,14 @@ from torch import Tensor
 
 from lstm_bench.cells.h97 import H97
 from lstm_bench.evaluation import EVAL_BATCH
+from lstm_bench.learners import kernels
+from lstm_bench.learners.judged import Judged, judged_on
+from lstm_bench.learners.net import Bounds, Data, Floats, Net
 from lstm_bench.model import OneHot, SequenceModel, State
-from lstm_bench.online import kernels
-from lstm_bench.online.net import Bounds, Data, Floats, Net
 from lstm_bench.spec import ModelSpec, TrainSpec, Value
-from lstm_bench.task import Batch, Signature, Tally, Task
+from lstm_bench.task import Batch, Signature, Task
 from lstm_bench.train_state import TrainState
 from lstm_bench.training import Learner, Share, Sums
-
-
-class Criterion(Protocol):
-    """Bounds that a task is learnt within."""
-
-    @property
-    def error(self) -> float:
-        """A sequence is wrong where an output is off by as much."""
-        ...
-
-    @property
-    def allowed(self) -> int:
-        """Of the sequences that are looked at, fewer must be wrong."""
-        ...
-
-    @property
-    def mean(self) -> float:
-        """Their mean absolute error must be below."""
-        ...
-
-
-class Judged(Task, Protocol):
-    """What a task tells besides, so that it can be learnt as in 1997."""
-
-    @property
-    def criterion(self) -> Criterion:
-        """When it counts as learnt."""
-        ...
-
-    @property
-    def latest(self) -> int:
-        """How many of the latest training sequences that is asked of; 0: it is asked of the valid split."""
-        ...
-
-    def aims(self, batch: Batch) -> Tensor:
-        """What the outputs should be, [B, C] or [B, T, C]."""
-        ...
-
-    def of_errors(self, largest_B: Tensor, mean_B: Tensor) -> Mapping[str, Tally]:
-        """The tallies of sequences by their largest and their mean absolute error."""
-        ...
 
 
 class Packed(NamedTuple):
@@ -132,21 +92,9 @@ def learner() -> Learner:
         if state.latest is not None:
             return {name: tally.value for name, tally in judged.of_errors(*state.latest.unbind(1)).items()}
         valid.extend(() if valid else task.batches("valid", EVAL_BATCH, state.seed))
-        return _scores(state, judged, valid)
+        return judged_on(valid, state.model, judged)
 
     return Learner(window, judge)
-
-
-def _scores(state: TrainState, task: Judged, batches: list[Batch]) -> dict[str, float]:
-    """Those of the valid split, whole; or of its first batches, where they have more wrong sequences than all may."""
-    tallies: dict[str, Tally] = {}
-    for batch in batches:
-        output, _ = state.model(batch.inputs, None, batch.lengths)
-        for name, tally in task.tallies(output.float(), batch).items():
-            tallies[name] = tallies[name] + tally if name in tallies else tally
-        if tallies["wrong"].total >= task.criterion.allowed:
-            break
-    return {name: tally.value for name, tally in tallies.items()}
 
 
 def window(state: TrainState, task: Task, spec: TrainSpec, batches: Iterator[Batch], share: Share) -> Sums:
