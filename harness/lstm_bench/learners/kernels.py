@@ -40,9 +40,10 @@ def _answer(net: Net, data: Data, out: Floats) -> None:
 def _learn(
     net: Net, data: Data, aims: Floats, rate: float, latest: Floats, learnt: int, bounds: Bounds, sums: Floats
 ) -> int:
-    """Learn from sequences one by one, changing the net after each, until the criterion holds.
+    """Learn from sequences one by one, changing the net at each answer, until the criterion holds.
 
-    Half the squared error, summed over outputs and steps, goes down its truncated gradient.
+    Half the squared error, summed over the outputs of a step, goes down its truncated gradient at once: what weights
+    did to the states before is remembered as they were then.
 
     Args:
         net: changed.
@@ -53,7 +54,7 @@ def _learn(
             learnt from; a ring, changed. The criterion is on them; without room for any there is none.
         learnt: sequences that were learnt from before.
         bounds: of the criterion.
-        sums: [3], over the sequences the losses, the gradients' norms, and the largest norm; changed.
+        sums: [3], over the steps with an answer the losses, the gradients' norms, and the largest norm; changed.
 
     Returns:
         How many sequences were learnt from; negative where the criterion holds after them.
@@ -70,7 +71,6 @@ def _learn(
     down_head, down_skip = np.zeros_like(head), np.zeros_like(skip)
     for b in range(len(data.lengths)):
         cell_did[:], gate_did[:], cell_read[:], gate_read[:] = 0.0, 0.0, 0.0, 0.0
-        down[:], down_read[:], down_head[:], down_skip[:] = 0.0, 0.0, 0.0, 0.0
         say[:], held[:], token = 0.0, 0.0, -1
         largest, total, loss, last = 0.0, 0.0, 0.0, data.lengths[b] - 1
         for t in range(last + 1):
@@ -95,11 +95,13 @@ def _learn(
                     reaches, j, gate[j], gated, sees, token, say, shown,
                     cell_did, gate_did, cell_read, gate_read, down, down_read,
                 )  # fmt: skip
-        down *= net.there
-        down_head *= net.head_there
-        square = move(seen, down, rate) + move(read, down_read, rate)
-        norm = sqrt(square + move(head, down_head, rate) + move(skip, down_skip, rate))
-        sums[0], sums[1], sums[2] = sums[0] + loss, sums[1] + norm, max(sums[2], norm)
+            down *= net.there
+            down_head *= net.head_there
+            square = move(seen, down, rate) + move(read, down_read, rate)
+            square += move(head, down_head, rate) + move(skip, down_skip, rate)
+            down[:], down_read[:], down_head[:], down_skip[:] = 0.0, 0.0, 0.0, 0.0
+            sums[1], sums[2] = sums[1] + sqrt(square), max(sums[2], sqrt(square))
+        sums[0] += loss
         if len(latest):
             said = (last + 1 if every_step else 1) * outputs
             latest[(learnt + b) % len(latest), 0] = largest
