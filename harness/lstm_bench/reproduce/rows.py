@@ -1,0 +1,162 @@
+"""The rows of a published table as data: a TOML file a table, a row an entry, two columns that are studies."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from lstm_bench.analysis.replication import CAP, Column, Published
+from lstm_bench.errors import UsageError, unknown
+from lstm_bench.spec import Count, Positive, checked
+from lstm_bench.suites import StudyTable, read_toml, study_table
+
+QUICK = 3  # trials of a row that is only looked at
+T100 = "t100"  # which names all rows of a hundred steps
+
+Tables = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A row of the table: its keys in TOML.
+
+    Attributes:
+        id: such as `4-t100`; what precedes the first dash is the experiment.
+        label: in words.
+        task: its name.
+        options: the task's.
+        net: the table of this name under `net`.
+        weights: of the faithful model, as the paper counts them.
+        lr: the learning rate.
+        trials: of the faithful column.
+        paper: what it reports.
+        control: it is a control, whose figure is the LSTM's: see `Replication`.
+        quick: whether `--quick` takes it.
+        t100: whether its sequences have a hundred steps.
+        faithful: what its faithful study has besides.
+        modern: likewise; a row without is not in that column.
+        tried: where it does not replicate, what was tried.
+    """
+
+    id: str
+    label: str
+    task: str
+    options: dict[str, Any]
+    net: str
+    weights: Count
+    lr: Positive
+    trials: Count
+    paper: Published
+    control: bool = False
+    quick: bool = False
+    t100: bool = False
+    faithful: dict[str, Any] = field(default_factory=dict)
+    modern: dict[str, Any] | None = None
+    tried: str = ""
+
+    @property
+    def cap(self) -> int:
+        """Sequences after which a trial has failed."""
+        return CAP * self.paper.sequences
+
+    def is_called(self, name: str) -> bool:
+        """Whether a name means this row: its id, its experiment, or `t100`."""
+        return name in (self.id, self.id.partition("-")[0]) or (name == T100 and self.t100)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A published table.
+
+    Attributes:
+        name: the file's.
+        rows: in the paper's order.
+        columns: what all studies of a column share.
+        nets: what the faithful studies of an experiment share.
+    """
+
+    name: str
+    rows: Sequence[Row]
+    columns: Mapping[Column, Tables]
+    nets: Mapping[str, Tables]
+
+    def chosen(self, names: Sequence[str], *, quick: bool) -> list[Row]:
+        """The rows that are meant, the quick ones first, the long ones last.
+
+        Raises:
+            UsageError: a name that no row has, or no row is left.
+        """
+        for name in names:
+            if not any(row.is_called(name) for row in self.rows):
+                raise unknown("row", name, [row.id for row in self.rows])
+        meant = [row for row in self.rows if not names or any(map(row.is_called, names))]
+        found = [row for row in meant if row.quick or not quick]
+        if not found:
+            raise UsageError(f"--rows {','.join(names)} with --quick: expected one of those that are quick")
+        return sorted(found, key=lambda row: (not row.quick, not row.t100))
+
+    def study(self, row: Row, column: Column, trials: int | None = None) -> StudyTable:
+        """The study of a row: the cap ends each run that counts.
+
+        Args:
+            row: of this table.
+            column: which of its two.
+            trials: instead of the row's own.
+        """
+        own = {"task": row.task, "options": row.options}
+        if column == "faithful":
+            rest = {
+                "search": {"train.lr": [row.lr, row.lr / 10]},  # a space has two points at least
+                "enqueue": [{"train.lr": row.lr}],  # and the one trial there is tries this one
+                "confirm": {"train.sequences": row.cap},
+                "confirm_seeds": row.trials,
+            }
+            parts = [self.columns[column], self.nets[row.net], own, rest, row.faithful]
+        else:
+            parts = [self.columns[column], own, {"train": {"sequences": row.cap}}, row.modern or {}]
+        return study_table(merged(*parts, {"confirm_seeds": trials} if trials else {}))
+
+
+def merged(*tables: Tables) -> dict[str, Any]:
+    """Tables over tables, each key by itself."""
+    found: dict[str, Any] = {}
+    for key, value in ((key, value) for table in tables for key, value in table.items()):
+        both = isinstance(value, Mapping) and isinstance(found.get(key), Mapping)
+        found[key] = merged(found[key], value) if both else value
+    return found
+
+
+def table_names() -> list[str]:
+    """The built-in tables."""
+    return sorted(
+        path.name.removesuffix(".toml") for path in files(__package__).iterdir() if path.name.endswith(".toml")
+    )
+
+
+def read_table(name: str) -> Table:
+    """A built-in table, or that of a file.
+
+    Raises:
+        UsageError: no such table or file, or it is none.
+    """
+    path = Path(name)
+    if path.suffix != ".toml":
+        if name not in table_names():
+            raise unknown("table", name, table_names())
+        path = Path(str(files(__package__).joinpath(f"{name}.toml")))
+    found = read_toml(path)
+    rows = [_row(values, path) for values in found.get("row", ())]
+    if not rows:
+        raise UsageError(f"{path}: expected [[row]] tables")
+    nets = found.get("net", {})
+    for row in rows:
+        if row.net not in nets:
+            raise unknown(f"net of row {row.id} in {path}:", row.net, nets)
+    return Table(path.stem, rows, {"faithful": found["faithful"], "modern": found.get("modern", {})}, nets)
+
+
+def _row(values: Tables, path: Path) -> Row:
+    where = f"{path}: row {values.get('id', '?')}: "
+    paper = checked(Published, values.get("paper", {}), f"{where}paper.")
+    return checked(Row, {**values, "paper": paper}, where)
