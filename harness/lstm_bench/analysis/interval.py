@@ -61,4 +61,4 @@ def rate_interval(successes: int, trials: int, confidence: float = 0.95) -> Inte
     rate, square = successes / trials, float(ndtri((1 + confidence) / 2)) ** 2 / trials
     middle, half = rate + square / 2, math.sqrt(rate * (1 - rate) * square + square**2 / 4)
     low, high = ((middle + sign * half) / (1 + square) for sign in (-1, 1))
-    return Interval(rate, max(0.0, low), min(1.0, high), trials)
+    return Interval(rate, min(rate, max(0.0, low)), max(rate, min(1.0, high)), trials)  # rounded, within [0, 1]

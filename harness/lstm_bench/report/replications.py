@@ -9,9 +9,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from lstm_bench.analysis.replication import RULE, Replication
-from lstm_bench.report.page.cells import duration
 from lstm_bench.report.reference import printed
-from lstm_bench.report.table import plain, span, thousands
+from lstm_bench.report.table import duration, plain
 
 WIDE = 110  # characters from which there is room for all columns
 README = 118
@@ -21,6 +20,7 @@ def shown(rows: Sequence[Replication], width: int) -> RenderableType:
     """A line a row and column, beneath it what does not replicate and why, and what the words mean."""
     columns = {head: cell for head, cell in COLUMNS.items() if width >= WIDE or head not in ROOMY}
     table = plain()
+    table.padding = 0  # there are many
     for head in columns:
         table.add_column(head, justify="left" if head in WORDS else "right", no_wrap=head != "what")
     for row in rows:
@@ -31,7 +31,8 @@ def shown(rows: Sequence[Replication], width: int) -> RenderableType:
 def remarks(rows: Sequence[Replication]) -> list[str]:
     """Of each row that does not hold, in what, and what was tried."""
     return [
-        f"{row.row} ({row.column}) {row.word}: {'; '.join(row.differs)}.{f' Tried: {row.tried}' if row.tried else ''}"
+        f"{row.row} ({row.column}) does not {'replicate' if row.column == 'faithful' else 'take fewer sequences'}: "
+        f"{'; '.join(row.differs)}.{f' Tried: {row.tried}' if row.tried else ''}"
         for row in rows
         if not row.holds
     ]
@@ -52,35 +53,42 @@ def _median(row: Replication) -> str:
 
 def _spread(row: Replication) -> str:
     first, _, third = row.quartiles
-    return f"{sequences(first, row.cap)} to {sequences(third, row.cap)}"
+    return "" if first is None else f"{sequences(first, row.cap)}-{sequences(third, row.cap)}"
 
 
-def sequences(found: float | None, cap: int, form: Callable[[float], str] = thousands) -> str:
+def sequences(found: float | None, cap: int, form: Callable[[float], str] | None = None) -> str:
     """So many, or more than the cap."""
-    return f"> {form(cap)}" if found is None else form(found)
+    form = form or brief
+    return f">{form(cap)}" if found is None else form(found)
 
 
-def ratio(row: Replication) -> str:
-    """The median as a multiple of the paper's figure."""
-    return "" if row.ratio is None else f"{row.ratio:.2f}"
+def brief(count: float) -> str:
+    """To three digits that matter: 8,440, 482k, 1.27M."""
+    if count < 10_000:
+        return f"{count:,.0f}"
+    return f"{count / 1e3:.3g}k" if count < 999_500 else f"{count / 1e6:.3g}M"
+
+
+def _percent(wrong: int | None, tested: int | None) -> str:
+    return "" if wrong is None or not tested else f"{100 * wrong / tested:.2g}%"
 
 
 def share(wrong: int | None, tested: int | None) -> str:
     """Wrong test sequences of all, nothing where nothing is said."""
-    return "" if not tested else f"{wrong:,}/{thousands(tested)}"
+    return f"{wrong:,}/{brief(tested)}" if tested else ""
 
 
 COLUMNS: Mapping[str, Callable[[Replication], str]] = {
     "row": lambda row: row.row,
     "column": lambda row: row.column,
     "success": _succeeded,
-    "95 %": lambda row: span({"low": row.success.low, "high": row.success.high}, ".2f"),
+    "95 %": lambda row: f"{row.success.low:.2f}-{row.success.high:.2f}",
     "median": _median,
     "quartiles": _spread,
-    "paper": lambda row: f"{'< ' if row.control else ''}{thousands(row.paper.sequences)}",
-    "ratio": ratio,
-    "wrong": lambda row: share(row.wrong, row.tested),
-    "paper's": lambda row: share(row.paper.wrong, row.paper.tested),
+    "paper": lambda row: f"{'<' if row.control else ''}{brief(row.paper.sequences)}",
+    "ratio": lambda row: "" if row.ratio is None else f"{row.ratio:.2f}",
+    "wrong": lambda row: _percent(row.wrong, row.tested),
+    "paper's": lambda row: _percent(row.paper.wrong, row.paper.tested),
     "time": lambda row: duration(sum(row.train_seconds)),
     "": lambda row: row.word,
 }

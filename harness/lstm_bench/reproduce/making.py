@@ -3,7 +3,6 @@
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 from rich.console import Console
@@ -95,8 +94,6 @@ def jobs(table: Table, rows: Sequence[Row], columns: Sequence[Column], *, quick:
     asked = [(row, column) for column in columns for row in rows if column == "faithful" or row.modern is not None]
     if not asked:
         raise UsageError(f"none of these rows has the column {' or '.join(columns)}: expected --column faithful")
-    if "faithful" in columns and find_spec("numba") is None:
-        raise UsageError("the faithful learner needs numba, which is not installed: pip install 'lstm-bench[paper]'")
     trials = QUICK if quick else None
     return [Job(table, row, column, Question.of(table.study(row, column, trials), {})) for row, column in asked]
 

@@ -146,10 +146,11 @@ def read_table(name: str) -> Table:
             raise unknown("table", name, table_names())
         path = Path(str(files(__package__).joinpath(f"{name}.toml")))
     found = read_toml(path)
-    rows = [_row(values, path) for values in found.get("row", ())]
-    if not rows:
+    if not isinstance(found.get("row"), list):
         raise UsageError(f"{path}: expected [[row]] tables")
-    nets = found.get("net", {})
+    if "faithful" not in found:
+        raise UsageError(f"{path}: expected a table [faithful], which all rows share")
+    rows, nets = [_row(values, path) for values in found["row"]], found.get("net", {})
     for row in rows:
         if row.net not in nets:
             raise unknown(f"net of row {row.id} in {path}:", row.net, nets)
