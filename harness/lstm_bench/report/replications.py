@@ -53,7 +53,7 @@ def _median(row: Replication) -> str:
 
 def _spread(row: Replication) -> str:
     first, _, third = row.quartiles
-    return "" if first is None else f"{sequences(first, row.cap)}-{sequences(third, row.cap)}"
+    return "" if first is None else f"{sequences(first, row.cap)} to {sequences(third, row.cap)}"
 
 
 def sequences(found: float | None, cap: int, form: Callable[[float], str] | None = None) -> str:
@@ -92,7 +92,7 @@ COLUMNS: Mapping[str, Callable[[Replication], str]] = {
     "time": lambda row: duration(sum(row.train_seconds)),
     "": lambda row: row.word,
 }
-ROOMY = {"95 %", "quartiles", "wrong", "paper's", "time"}
+ROOMY = {"95 %", "wrong", "paper's", "time"}
 WORDS = {"row", "column", ""}
 
 
