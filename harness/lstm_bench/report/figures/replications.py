@@ -28,6 +28,7 @@ def sequences_to_criterion(rows: Sequence[Replication]) -> Drawing:
     figure, axes = blank("The 1997 table", NOTE, height=1.8 + ROW * len(names))
     values = [time.value for one in rows for time in one.times] + [float(one.paper.sequences) for one in rows]
     make_log(axes, "x", values)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     for one in rows:
         _draw(axes, names.index(one.row), one)
     axes.set(ylim=(len(names) - 0.5, -0.5), xlabel="training sequences, fewer is better")
