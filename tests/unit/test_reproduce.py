@@ -121,13 +121,21 @@ def test_tables_are_laid_over_each_other_key_by_key() -> None:
         (('net = "four"', 'net = "for"'), "net of row 3a-t8 in .*'for'. Did you mean 'four'"),
         (("sequences = 100", "sequence = 100"), "row 3a-t8: paper.sequence'"),
         (("[[row]]", "[row]"), r"expected \[\[row\]\] tables"),
-        (("[faithful]", "[faithfull]"), r"expected a table \[faithful\]"),
+        (("[faithful]", "[faithfull]"), r"expected a table \[faithful\], which"),
+        (("[net.four]\nmodel.hidden", "[[net]]\nhidden"), r"expected a table \[net\], which"),
+        (("paper = { sequences = 100 }", "paper = 100"), "row 3a-t8: expected paper = { sequences"),
     ],
 )
 def test_a_file_that_is_no_table_is_refused_in_one_line(tmp_path: Path, change: tuple[str, str], said: str) -> None:
     with pytest.raises(UsageError, match=said) as refused:
         tiny(tmp_path, TINY.replace(*change))
     assert "\n" not in str(refused.value)
+
+
+def test_a_key_that_no_study_has_is_refused(tmp_path: Path) -> None:
+    table = tiny(tmp_path, TINY.replace("train = {", "trian = {"))
+    with pytest.raises(UsageError, match=r"unknown key in .*tiny\.toml: 'trian'\. Did you mean 'train'"):
+        jobs(table, table.rows, ["faithful"], quick=False)
 
 
 def test_an_unknown_table_is_refused() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from lstm_bench.analysis.replication import CAP, Column, Published
 from lstm_bench.errors import UsageError, unknown
 from lstm_bench.spec import Count, Positive, checked
-from lstm_bench.suites import StudyTable, read_toml, study_table
+from lstm_bench.suites import StudyTable, read_toml, study_in
 
 QUICK = 3  # trials of a row that is only looked at
 T100 = "t100"  # which names all rows of a hundred steps
@@ -70,16 +70,21 @@ class Table:
     """A published table.
 
     Attributes:
-        name: the file's.
+        path: of its file.
         rows: in the paper's order.
         columns: what all studies of a column share.
         nets: what the faithful studies of an experiment share.
     """
 
-    name: str
+    path: Path
     rows: Sequence[Row]
     columns: Mapping[Column, Tables]
     nets: Mapping[str, Tables]
+
+    @property
+    def name(self) -> str:
+        """What it is called: as its file."""
+        return self.path.stem
 
     def chosen(self, names: Sequence[str], *, quick: bool) -> list[Row]:
         """The rows that are meant, the quick ones first, the long ones last.
@@ -103,6 +108,9 @@ class Table:
             row: of this table.
             column: which of its two.
             trials: instead of the row's own.
+
+        Raises:
+            UsageError: a key that no study has.
         """
         own = {"task": row.task, "options": row.options}
         if column == "faithful":
@@ -115,7 +123,7 @@ class Table:
             parts = [self.columns[column], self.nets[row.net], own, rest, row.faithful]
         else:
             parts = [self.columns[column], own, {"train": {"sequences": row.cap}}, row.modern or {}]
-        return study_table(merged(*parts, {"confirm_seeds": trials} if trials else {}))
+        return study_in(merged(*parts, {"confirm_seeds": trials} if trials else {}), self.path)
 
 
 def merged(*tables: Tables) -> dict[str, Any]:
@@ -148,16 +156,20 @@ def read_table(name: str) -> Table:
     found = read_toml(path)
     if not isinstance(found.get("row"), list):
         raise UsageError(f"{path}: expected [[row]] tables")
-    if "faithful" not in found:
-        raise UsageError(f"{path}: expected a table [faithful], which all rows share")
-    rows, nets = [_row(values, path) for values in found["row"]], found.get("net", {})
+    shared = {"modern": {}, "net": {}, **found}
+    for part in ("faithful", "modern", "net"):
+        if not isinstance(shared.get(part), dict):
+            raise UsageError(f"{path}: expected a table [{part}], which its rows share")
+    rows, nets = [_row(values, path) for values in found["row"]], shared["net"]
     for row in rows:
         if row.net not in nets:
             raise unknown(f"net of row {row.id} in {path}:", row.net, nets)
-    return Table(path.stem, rows, {"faithful": found["faithful"], "modern": found.get("modern", {})}, nets)
+    return Table(path, rows, {"faithful": shared["faithful"], "modern": shared["modern"]}, nets)
 
 
 def _row(values: Tables, path: Path) -> Row:
     where = f"{path}: row {values.get('id', '?')}: "
-    paper = checked(Published, values.get("paper", {}), f"{where}paper.")
+    if not isinstance(values.get("paper"), dict):
+        raise UsageError(f"{where}expected paper = {{ sequences = ... }}")
+    paper = checked(Published, values["paper"], f"{where}paper.")
     return checked(Row, {**values, "paper": paper}, where)
