@@ -7,6 +7,7 @@ import typer
 
 from lstm_bench.cli.options import WorkersOption, console, results_of
 from lstm_bench.errors import BenchError, RecordError
+from lstm_bench.interpreter import begun
 
 if TYPE_CHECKING:
     from lstm_bench.analysis.replication import Column
@@ -22,6 +23,7 @@ class Columns(StrEnum):
     BOTH = "both"
 
 
+@begun()  # MLflow's writer goes from row to row
 def reproduce(
     context: typer.Context,
     what: Annotated[str, typer.Argument(metavar="TABLE", help="hochreiter1997, or a file of rows.")],
