@@ -7,12 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from replicated import replication as replicated
 
-from lstm_bench.errors import BenchError, UsageError
+from lstm_bench import interpreter
+from lstm_bench.analysis.replication import Replication, keep, kept
+from lstm_bench.cli import main
+from lstm_bench.errors import BenchError, RecordError, UsageError
 from lstm_bench.flops import count
 from lstm_bench.record.files import Results
 from lstm_bench.record.study import RunLine
 from lstm_bench.reproduce import making
+from lstm_bench.reproduce.__main__ import main as into_the_readme
 from lstm_bench.reproduce.making import Job, jobs, replication
 from lstm_bench.reproduce.rows import Row, Table, merged, read_table, table_names
 from lstm_bench.result import RunResult, Status
@@ -206,3 +211,74 @@ def test_a_trial_that_broke_is_none_and_the_row_says_so(tmp_path: Path, results:
     ends = {1000: run(Status.SOLVED, target__sequences=80.0), 1001: RunResult(status), 1002: run(Status.FINISHED)}
     with pytest.raises(BenchError, match=r"1 of 3 trials failed; .*trials\.jsonl says how"):
         replication(job, ended(job, results, ends), results)
+
+
+# The command, on rows that nobody runs.
+
+
+def code(folder: Path, monkeypatch: pytest.MonkeyPatch, ends: list[Replication | BaseException]) -> int | str | None:
+    """What the command ends with where its two rows end so."""
+    remaining = iter(ends)
+
+    def made(*_: object, **__: object) -> Replication:
+        end = next(remaining)
+        if isinstance(end, BaseException):
+            raise end
+        return end
+
+    (folder / "tiny.toml").write_text(TINY + ANOTHER)
+    monkeypatch.setattr(making.Job, "made", made)
+    monkeypatch.setattr(interpreter, "SOCKETS", {})  # no process is begun for nothing
+    with pytest.raises(SystemExit) as ended:
+        main(["--results", str(folder / "results"), "reproduce", str(folder / "tiny.toml")])
+    return ended.value.code
+
+
+@pytest.mark.parametrize(
+    ("ends", "expected", "told"),
+    [
+        ([replicated([1000] * 10), replicated([900] * 10)], 0, "Kept in "),
+        ([replicated([1000] * 10), replicated([9] * 10)], 1, "0.009 times the paper's sequences"),
+        # The other rows are made all the same; but for a full disk, and where somebody has had enough.
+        ([BenchError("1 of 3 trials failed"), replicated([1000] * 10)], 4, "tiny-3a-t8-faithful: 1 of 3 trials failed"),
+        ([RecordError("the disk is full")], 4, ""),
+        ([replicated([1000] * 10), KeyboardInterrupt()], 130, "10/10 trials, median 1,000 sequences, replicates"),
+    ],
+)
+def test_the_exit_code_is_the_verdict(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    ends: list[Replication | BaseException],
+    expected: int,
+    told: str,
+) -> None:
+    assert code(tmp_path, monkeypatch, ends) == expected
+    assert told in capsys.readouterr().out
+
+
+def test_rows_are_written_in_the_tables_order_whatever_order_they_are_made_in(tmp_path: Path, results: Results) -> None:
+    table = tiny(tmp_path, TINY + ANOTHER)
+    for row, column in (("3b-t8", "modern"), ("3b-t8", "faithful"), ("gone", "faithful"), ("3a-t8", "faithful")):
+        making._add(replicated([1, 2], row=row, column=column), table, results)
+    making._add(replicated([3], row="3b-t8"), table, results)  # in the place of what was there
+    rows = kept(results, "tiny")
+    assert [(row.row, row.column) for row in rows] == [
+        ("3a-t8", "faithful"),
+        ("3b-t8", "faithful"),
+        ("3b-t8", "modern"),
+        ("gone", "faithful"),
+    ]
+    assert len(rows[1].times) == 1
+    assert results.reference("tiny").with_suffix(".csv").read_text().count("\n") == 5
+
+
+def test_the_readme_gets_what_was_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    keep(Results(Path("results")), "hochreiter1997", [replicated([1000] * 10)])
+    Path("README.md").write_text("<!-- hochreiter1997 -->\nold\n<!-- /hochreiter1997 -->\nafter\n")
+    into_the_readme("hochreiter1997")
+    readme = Path("README.md").read_text()
+    assert "4-t100" in readme
+    assert "\nold\n" not in readme
+    assert readme.endswith("<!-- /hochreiter1997 -->\nafter\n")
