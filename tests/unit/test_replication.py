@@ -107,6 +107,7 @@ def test_a_spreadsheet_has_a_line_a_row_and_plain_cells() -> None:
     assert [line["row"] for line in lines] == [row.row for row in table()]
     assert lines[2]["differs"] == "3 times the paper's sequences"
     assert lines[4]["median"] == ""
+    assert (lines[0]["seconds"], lines[0]["median_seconds"]) == ("15.0", "1.5")
     assert not any("{" in cell or "[" in cell for line in lines for cell in line.values())
 
 
@@ -128,6 +129,7 @@ def test_the_page_has_ours_beside_the_papers() -> None:
     ]
     assert [lines[0][head].text for head in ("sequences, median", "the paper's")] == ["1,100", "1,000"]
     assert lines[4]["sequences, median"].text == ">2,234,250"
+    assert (lines[0]["training"].text, lines[0]["training"].aside) == ("15 s", "1.5 s a trial")
 
 
 def test_the_figure_says_what_it_shows() -> None:

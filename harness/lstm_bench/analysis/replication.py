@@ -1,6 +1,7 @@
 """A row of a published table beside our own runs: how many sequences until the criterion, and is it as published?"""
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -156,6 +157,8 @@ class Replication:
             "median": median,
             "third_quartile": third,
             "ratio": self.ratio,
+            "seconds": sum(self.train_seconds),
+            "median_seconds": statistics.median(self.train_seconds),
             "word": self.word,
             "differs": self.differs,
         }

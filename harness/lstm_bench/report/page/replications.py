@@ -1,10 +1,12 @@
 """A published table beside our own columns, a row and column of it a row."""
 
+import statistics
 from collections.abc import Sequence
 
 from lstm_bench.analysis.replication import Replication
-from lstm_bench.report.page.cells import Cell, Table, number, time
+from lstm_bench.report.page.cells import Cell, Table, number
 from lstm_bench.report.replications import sequences, share
+from lstm_bench.report.table import duration
 
 HEADS = (
     "row",
@@ -28,7 +30,7 @@ def replications_table(rows: Sequence[Replication]) -> Table:
 
 def _line(row: Replication) -> list[Cell]:
     first, median, third = (sequences(found, row.cap, "{:,.0f}".format) for found in row.quartiles)
-    success, paper = row.success, row.paper
+    success, paper, seconds = row.success, row.paper, sum(row.train_seconds)
     return [
         Cell(row.row),
         Cell(row.label),
@@ -40,7 +42,7 @@ def _line(row: Replication) -> list[Cell]:
         Cell(f"{row.successes} of {success.n}", f"[{success.low:.0%}, {success.high:.0%}]", success.mean, "number"),
         _share(row.wrong, row.tested),
         _share(paper.wrong, paper.tested),
-        time(sum(row.train_seconds)),
+        Cell(duration(seconds), f"{duration(statistics.median(row.train_seconds))} a trial", seconds, "number"),
     ]
 
 
