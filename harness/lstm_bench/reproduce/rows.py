@@ -1,7 +1,7 @@
 """The rows of a published table as data: a TOML file a table, a row an entry, two columns that are studies."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from lstm_bench.spec import Count, Positive, checked
 from lstm_bench.suites import StudyTable, read_toml, study_in
 
 QUICK = 3  # trials of a row that is only looked at
+SHARED = ("faithful", "modern", "control", "net")  # of a file's tables, all but its rows
 T100 = "t100"  # which names all rows of a hundred steps
 
 Tables = Mapping[str, Any]
@@ -31,11 +32,10 @@ class Row:
         lr: the learning rate.
         trials: of the faithful column.
         paper: what it reports.
-        control: it is a control, whose figure is the LSTM's: see `Replication`.
+        control: it is one: no LSTM, but the paper's figure is the LSTM's. See `Replication`.
         quick: whether `--quick` takes it.
         t100: whether its sequences have a hundred steps.
-        faithful: what its faithful study has besides.
-        modern: likewise; a row without is not in that column.
+        modern: what its modern study has besides; a row without is not in that column.
         tried: where it does not replicate, what was tried.
     """
 
@@ -51,7 +51,6 @@ class Row:
     control: bool = False
     quick: bool = False
     t100: bool = False
-    faithful: dict[str, Any] = field(default_factory=dict)
     modern: dict[str, Any] | None = None
     tried: str = ""
 
@@ -72,14 +71,12 @@ class Table:
     Attributes:
         path: of its file.
         rows: in the paper's order.
-        columns: what all studies of a column share.
-        nets: what the faithful studies of an experiment share.
+        shared: what studies share: `faithful` or `modern` ones, those of a `control`, faithful ones of a `net`.
     """
 
     path: Path
     rows: Sequence[Row]
-    columns: Mapping[Column, Tables]
-    nets: Mapping[str, Tables]
+    shared: Mapping[str, Tables]
 
     @property
     def name(self) -> str:
@@ -120,9 +117,9 @@ class Table:
                 "confirm": {"train.sequences": row.cap},
                 "confirm_seeds": row.trials,
             }
-            parts = [self.columns[column], self.nets[row.net], own, rest, row.faithful]
+            parts = [self.shared["control" if row.control else column], self.shared["net"][row.net], own, rest]
         else:
-            parts = [self.columns[column], own, {"train": {"sequences": row.cap}}, row.modern or {}]
+            parts = [self.shared[column], own, {"train": {"sequences": row.cap}}, row.modern or {}]
         return study_in(merged(*parts, {"confirm_seeds": trials} if trials else {}), self.path)
 
 
@@ -156,15 +153,18 @@ def read_table(name: str) -> Table:
     found = read_toml(path)
     if not isinstance(found.get("row"), list):
         raise UsageError(f"{path}: expected [[row]] tables")
-    shared = {"modern": {}, "net": {}, **found}
-    for part in ("faithful", "modern", "net"):
-        if not isinstance(shared.get(part), dict):
-            raise UsageError(f"{path}: expected a table [{part}], which its rows share")
-    rows, nets = [_row(values, path) for values in found["row"]], shared["net"]
+    for key in found:
+        if key not in ("row", *SHARED):
+            raise unknown(f"key in {path}:", key, ["row", *SHARED])
+    shared = {part: found.get(part, {}) for part in SHARED}
+    for part, table in shared.items():
+        if not isinstance(table, dict):
+            raise UsageError(f"{path}: {part} = {table!r}, expected a table")
+    rows = [_row(values, path) for values in found["row"]]
     for row in rows:
-        if row.net not in nets:
-            raise unknown(f"net of row {row.id} in {path}:", row.net, nets)
-    return Table(path, rows, {"faithful": shared["faithful"], "modern": shared["modern"]}, nets)
+        if row.net not in shared["net"]:
+            raise unknown(f"net of row {row.id} in {path}:", row.net, shared["net"])
+    return Table(path, rows, shared)
 
 
 def _row(values: Tables, path: Path) -> Row:
