@@ -53,7 +53,7 @@ def reproduce(
             screen.print(f"{job.name}: {error}", soft_wrap=True)
             failed = True
     screen.print()
-    screen.print(shown(found, screen.width))
+    screen.print(shown(table.in_order(found), screen.width))
     screen.print(f"\nKept in {results.reference(table.name)}, and beside it as CSV", soft_wrap=True)
     if failed:
         raise typer.Exit(BenchError.exit_code)

@@ -135,8 +135,7 @@ def replication(job: Job, board: Board, results: Results) -> Replication:
 def _add(found: Replication, table: Table, results: Results) -> None:
     """Write a row beside the table's other ones, in their order."""
     there = {(one.row, one.column): one for one in [*kept(results, table.name), found]}
-    order = {row.id: at for at, row in enumerate(table.rows)}
-    rows = sorted(there.values(), key=lambda one: (order.get(one.row, len(order)), one.column))
+    rows = table.in_order(there.values())
     keep(results, table.name, rows)
     write_whole(results.reference(table.name).with_suffix(".csv"), as_csv(rows))
 

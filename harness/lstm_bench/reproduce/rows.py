@@ -1,12 +1,12 @@
 """The rows of a published table as data: a TOML file a table, a row an entry, two columns that are studies."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from lstm_bench.analysis.replication import CAP, Column, Published
+from lstm_bench.analysis.replication import CAP, Column, Published, Replication
 from lstm_bench.errors import UsageError, unknown
 from lstm_bench.spec import Count, Positive, checked
 from lstm_bench.suites import StudyTable, read_toml, study_in
@@ -97,6 +97,11 @@ class Table:
         if not found:
             raise UsageError(f"--rows {','.join(names)} with --quick: expected one of those that are quick")
         return sorted(found, key=lambda row: (not row.quick, not row.t100))
+
+    def in_order(self, found: Iterable[Replication]) -> list[Replication]:
+        """What was made of some rows, in the paper's order; what is of none of them comes last."""
+        places = {row.id: at for at, row in enumerate(self.rows)}
+        return sorted(found, key=lambda one: (places.get(one.row, len(places)), one.column))
 
     def study(self, row: Row, column: Column, trials: int | None = None) -> StudyTable:
         """The study of a row: the cap ends each run that counts.
