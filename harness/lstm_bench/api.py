@@ -25,6 +25,7 @@ from lstm_bench.result import Reading, RunResult
 from lstm_bench.spec import Count, TrainSpec, Value, check_value, checked, flattened, over
 from lstm_bench.suites.options import table_of
 from lstm_bench.task import Task
+from lstm_bench.train_state import TrainState
 from lstm_bench.tuning.study import Question, check_name
 
 
@@ -70,7 +71,7 @@ def train(
     spec = checked(TrainSpec, over(asdict(spec or begin), values, where=""), "train.")
     check_epochs(spec, asked)
     spec = replace(spec, precision=resolved_precision(spec.precision, place.type, None))
-    state = training.TrainState.fresh(Adapter(model, asked.signature), spec, seed=seed, device=place)
+    state = TrainState.fresh(Adapter(model, asked.signature), spec, seed=seed, device=place)
     return training.train(state, asked, spec, watch=Watch())
 
 

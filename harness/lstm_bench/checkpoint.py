@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from lstm_bench.training import TrainState
+from lstm_bench.train_state import TrainState
 from lstm_bench.writing import whole
 
 SHARE = 50  # times as long as the last save took, the next one waits: saving takes at most 2 % of the time

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from lstm_bench import evaluation, goal, losses, model, optimizer, schedule, training
+from lstm_bench import evaluation, goal, learners, losses, model, optimizer, schedule, train_state, training
 from lstm_bench import task as contract
 from lstm_bench.cells.make import kernels, load_cell, settled_options, warm
 from lstm_bench.device import deterministic, resolved_device, resolved_precision
@@ -22,6 +22,7 @@ from lstm_bench.outcome import effort, no_better, stale, summary, why_diverged
 from lstm_bench.result import Reading, RunResult, Status, is_finite
 from lstm_bench.spec import RunSpec, TrainSpec, Value, flattened, known_paths, over
 from lstm_bench.task import Signature, Task, load_task, make_task, options_of, predicts_next, told
+from lstm_bench.train_state import TrainState
 from lstm_bench.writing import unwritable
 
 
@@ -38,14 +39,14 @@ Verdict = Callable[[Reading], Word | None]
 class Recorder(Protocol):
     """Who is told of each reading before anyone else, and who keeps it and the state."""
 
-    def resume(self, state: training.TrainState) -> Iterable[Reading]:
+    def resume(self, state: TrainState) -> Iterable[Reading]:
         """Put the state where an earlier process of this run left it, and give the readings up to there.
 
         Nothing where there was none. Asked for all of them before training goes on.
         """
         ...
 
-    def log(self, reading: Reading, state: training.TrainState) -> None:
+    def log(self, reading: Reading, state: TrainState) -> None:
         """Keep a reading, and the state if it is worth it."""
 
     def keep(self, weights: Mapping[str, Tensor], signature: Signature) -> None:
@@ -107,6 +108,7 @@ def resolve(spec: RunSpec) -> tuple[RunSpec, Task]:
     if spec.model.tied and task.family != "language":
         raise UsageError(f"model.tied = true: expected false for '{spec.task}': what it reads is not what it predicts")
     check_epochs(spec.train, task)
+    learners.check(spec, task, cell)
     return replace(spec, options=options_of(task), cell=cell, device=resolved_device(spec.device)), task
 
 
@@ -132,14 +134,15 @@ def settled(spec: RunSpec) -> RunSpec:
 def facts(spec: RunSpec, data_digest: str) -> dict[str, str]:
     """What lies beneath a run besides its spec: digests of its data and of the code that computes, torch, kernels.
 
-    The code is that of the trainer, its optimiser and schedule, the model, the losses, and of the whole package that
-    the module of the task or of the cell lies in, of each class that it derives from and of each task that it wraps:
-    what it computes with stands there.
+    The code is that of the trainer (and of another learner, where it trains), its optimiser and schedule, the model,
+    the losses, and of the whole package that the module of the task or of the cell lies in, of each class that it
+    derives from and of each task that it wraps: what it computes with stands there.
     """
     task, digest = make_task(spec), hashlib.sha256()
-    for module in (training, evaluation, optimizer, schedule, model, losses, contract, goal):
+    for module in (training, train_state, evaluation, optimizer, schedule, model, losses, contract, goal):
         digest.update(inspect.getsource(module).encode())
-    for path in code_files([type(task), *map(type, told(task, "wraps", ())), load_cell(spec.model.cell)]):
+    paths = code_files([type(task), *map(type, told(task, "wraps", ())), load_cell(spec.model.cell)])
+    for path in [*paths, *learners.code(spec)]:
         digest.update(path.read_bytes())
     return {"data": data_digest, "code": digest.hexdigest()[:16], "torch": torch.__version__} | kernels(spec)
 
@@ -185,11 +188,11 @@ def execute(
     def learn() -> tuple[Status, str | None]:
         torch.set_num_threads(spec.threads)
         torch.manual_seed(spec.seed)
-        warm(spec)
-        network = model.SequenceModel(task.signature, spec.model, spec.cell)
+        get_warm(spec)
+        network, learner = learnt_by(task, spec)
         metrics["model/parameters"] = float(sum(p.numel() for p in network.parameters()))
-        state = training.TrainState.fresh(network, spec.train, seed=spec.seed, device=device)
-        with closing(training.train(state, task, spec.train, watch=watch)) as stream:
+        state = TrainState.fresh(network, spec.train, seed=spec.seed, device=device)
+        with closing(training.train(state, task, spec.train, watch=watch, learner=learner)) as stream:
             ended = _listen(_story(state, recorder, stream), task, spec, verdict, readings)
         if test and ended[0].complete:
             state.model.load_state_dict(state.best_weights)
@@ -214,7 +217,20 @@ def execute(
     return RunResult(status, metrics, reason, trace, floors, no_better(metrics, floors, task.goal))
 
 
-def longer_scores(state: training.TrainState, task: Task, spec: RunSpec) -> dict[str, float]:
+def get_warm(spec: RunSpec) -> None:
+    """Import and compile what a run needs, before there is one."""
+    warm(spec)
+    learners.load(spec)
+
+
+def learnt_by(task: Task, spec: RunSpec) -> tuple[model.SequenceModel, training.Learner | None]:
+    """The network, its weights drawn, and who it is trained by."""
+    if other := learners.load(spec):
+        return other.network(task.signature, spec.model, spec.cell), other.learner()
+    return model.SequenceModel(task.signature, spec.model, spec.cell), None
+
+
+def longer_scores(state: TrainState, task: Task, spec: RunSpec) -> dict[str, float]:
     """What was trained, tested on longer sequences than it was trained on, where the task has such."""
     found = {}
     longer: Mapping[str, Task] = told(task, "longer", {})
@@ -243,7 +259,7 @@ def attempt(work: Callable[[], tuple[Status, str | None]]) -> tuple[Status, str 
         return status, one_line(error), traceback.format_exc()
 
 
-def _story(state: training.TrainState, recorder: Recorder, stream: Iterable[Reading]) -> Iterator[Reading]:
+def _story(state: TrainState, recorder: Recorder, stream: Iterable[Reading]) -> Iterator[Reading]:
     """A run's readings from its first: those of an earlier process, then new ones, each kept before anyone hears it."""
     yield from recorder.resume(state)
     for reading in stream:

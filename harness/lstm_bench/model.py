@@ -45,6 +45,10 @@ class SequenceModel(nn.Module):
         # Press and Wolf 2017: a projection, then the embedding's own weights.
         self.narrow = nn.Linear(seen, width, bias=False) if spec.tied and seen != width else nn.Identity()
         self.head = nn.Linear(width if spec.tied else seen, signature.outputs, bias=spec.head_bias)
+        if spec.head_range:
+            for part in self.head.parameters():
+                nn.init.uniform_(part, -spec.head_range, spec.head_range)
+        self.squash: nn.Module = nn.Sigmoid() if spec.output_activation == "logistic" else nn.Identity()
         if spec.tied:
             if signature.vocab != signature.outputs:
                 raise UsageError(
@@ -83,7 +87,7 @@ class SequenceModel(nn.Module):
             x, encoded = self._at_end(x, lengths), at_end(encoded, lengths)
         if self.skip:
             x = torch.cat([x, encoded], dim=-1)
-        return self.head(self.narrow(self.dropout(x))), tuple(after)
+        return self.squash(self.head(self.narrow(self.dropout(x)))), tuple(after)
 
     def _read(
         self, depth: int, x: Tensor, state: State | None, lengths: Tensor | None

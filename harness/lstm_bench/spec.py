@@ -45,6 +45,8 @@ class ModelSpec:
     residual: bool = False  # what a layer reads is added to what it says, where both are as wide
     skip: bool = False  # the head sees its step's input too
     head_bias: bool = True
+    head_range: Weight = 0.0  # the head's weights start uniform within it; 0: within 1 / sqrt(what it reads)
+    output_activation: Literal["none", "logistic"] = "none"  # logistic: each output squashed into (0, 1), as in 1997
     dropout: Share = 0.0  # on the inputs of each layer and of the head
     variational: bool = False  # dropout takes the same units away at every step of a sequence
     biases: Literal["zero", "drawn"] = "zero"  # at the start: zero but the gates' below, or as the cell draws them
@@ -73,7 +75,10 @@ class TrainSpec:
     epochs: Weight = 0.0  # passes over the training data, as `progress/epochs` counts them
     sequences: Natural = 0
     seconds: Weight = 0.0  # evaluations are not in them
-    batch_size: Count = 32  # sequences a step
+    # 1997's, as kernels (extra `paper`): online, one sequence at a time by the truncated gradient; guess, weights drawn
+    # until they fit.
+    learner: Literal["shared", "online", "guess"] = "shared"
+    batch_size: Count = 32  # sequences a step; online: drawn together, learnt one by one; guess: guesses a step
     optimizer: Literal["adamw", "sgd", "rmsprop"] = "adamw"  # adamw without weight_decay is Adam
     momentum: Share = 0.9  # of sgd and rmsprop alone
     lr: Positive = 3e-3  # the peak learning rate

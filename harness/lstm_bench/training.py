@@ -4,8 +4,7 @@ Logging, pruning, early stopping and saving are what the caller does in an ordin
 """
 
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,98 +12,50 @@ from torch.optim import Optimizer
 
 from lstm_bench.evaluation import autocast, evaluate
 from lstm_bench.meter import Watch, synchronize
-from lstm_bench.model import State, detached
-from lstm_bench.optimizer import Average, make_optimizer
+from lstm_bench.model import detached
 from lstm_bench.result import BUDGET, Reading, now_ms
-from lstm_bench.schedule import Plateau, rate, used
+from lstm_bench.schedule import rate, used
 from lstm_bench.spec import TrainSpec
 from lstm_bench.task import Batch, Task
+from lstm_bench.train_state import TrainState
 
-COUNTS = ("step", "sequences", "timesteps", "seconds")  # of a TrainState, how far it has come
-
-
-@dataclass(slots=True)
-class TrainState:
-    """All that training changes.
-
-    Attributes:
-        model: called as `model(inputs, state, lengths) -> (output, state)`.
-        average: of its weights, where one is asked for; the model holds it whenever no window is trained.
-        seed: of the order of the data; the model's weights are drawn already.
-        seconds: spent training, in the run's earlier processes too.
-        recurrent: the state carried from the batch before.
-        best: the best reading so far, and `best_weights` the weights at it.
-    """
-
-    model: nn.Module
-    optimizer: Optimizer
-    average: Average | None
-    seed: int
-    device: torch.device
-    plateau: Plateau = field(default_factory=Plateau)
-    step: int = 0
-    sequences: int = 0
-    timesteps: int = 0
-    seconds: float = 0.0
-    recurrent: State | None = None
-    best: Reading | None = None
-    best_weights: dict[str, Tensor] = field(default_factory=dict)
-
-    @classmethod
-    def fresh(cls, model: nn.Module, spec: TrainSpec, *, seed: int, device: torch.device) -> "TrainState":
-        """The state before the first step; moves the model to the device."""
-        model = model.to(device)
-        average = Average(model, spec.average_decay) if spec.average_decay else None
-        return cls(model, make_optimizer(model, spec), average, seed, device)
-
-    def keep_best(self, reading: Reading) -> None:
-        """Take a reading as the best, with a copy of the weights that gave it."""
-        self.best = reading
-        self.best_weights = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
-
-    def state_dict(self) -> dict[str, Any]:
-        """All that a run needs to go on bit for bit, as tensors and plain values; the caller keeps the seed.
-
-        To be taken while `train` is suspended at a reading. The tensors are the state's own, so write them down before
-        the next step.
-        """
-        return {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "average": None if self.average is None else self.average.others,
-            "plateau": asdict(self.plateau),
-            "random": random_states(self.device),
-            "counts": {name: getattr(self, name) for name in COUNTS},
-            "recurrent": None if self.recurrent is None else [list(layer) for layer in self.recurrent],
-            "best": None if self.best is None else self.best.to_dict(),
-            "best_weights": self.best_weights,
-        }
-
-    def load_state_dict(self, values: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken, in a state of the same spec and on the same kind of device."""
-        self.model.load_state_dict(values["model"])
-        self.optimizer.load_state_dict(values["optimizer"])
-        if self.average is not None:
-            self.average.load(values["average"])
-        self.plateau = Plateau(**values["plateau"])
-        set_random_states(values["random"], self.device)
-        for name in COUNTS:
-            setattr(self, name, values["counts"][name])
-        carried, best = values["recurrent"], values["best"]
-        self.recurrent = None if carried is None else tuple(tuple(layer) for layer in carried)
-        self.best = None if best is None else Reading(**best)
-        self.best_weights = dict(values["best_weights"])
+Share = Callable[[], float]  # of the budget that is used by now
 
 
-def train(state: TrainState, task: Task, spec: TrainSpec, *, watch: Watch) -> Generator[Reading, None, None]:
+class Sums(NamedTuple):
+    """Of the steps of a window, on the device."""
+
+    loss: Tensor
+    norm: Tensor  # of the whole gradient, before clipping
+    largest_norm: Tensor  # of those that are numbers: the last one before a run diverges says more than a NaN
+
+
+class Learner(NamedTuple):
+    """How a window is trained, and how well it went: what the loop calls in turn."""
+
+    window: Callable[[TrainState, Task, TrainSpec, Iterator[Batch], Share], Sums]
+    judge: Callable[[TrainState, Task, TrainSpec], dict[str, float]]
+
+
+def train(
+    state: TrainState, task: Task, spec: TrainSpec, *, watch: Watch, learner: Learner | None = None
+) -> Generator[Reading, None, None]:
     """Train until the budget is used, with a reading every `eval_every` steps and at the end.
 
     The watch stands still while the caller holds a reading, so a slow caller lowers no throughput.
+
+    Args:
+        state: changed.
+        task: what is learnt.
+        spec: how.
+        watch: takes the time.
+        learner: None: an optimiser step a batch, judged by the valid split.
 
     Yields:
         A reading with `train/loss` and `train/gradient_norm` (means over the window; the norm is that before clipping),
         `train/gradient_norm_max`, `valid/...` for each tally, the window's speed, and `progress/...`.
     """
+    way = learner or Learner(train_window, on_valid)
     batches = task.batches("train", spec.batch_size, state.seed, start=state.step)
     epoch = task.signature.epoch_timesteps
 
@@ -118,10 +69,10 @@ def train(state: TrainState, task: Task, spec: TrainSpec, *, watch: Watch) -> Ge
     while share() < 1:
         step, timesteps = state.step, state.timesteps
         with watch.training:
-            sums = train_window(state, task, spec, batches, share)
+            sums = way.window(state, task, spec, batches, share)
             synchronize(state.device)
         with watch.evaluating:
-            scores = evaluate(state.model, task, "valid", state.seed, state.device, spec)
+            scores = way.judge(state, task, spec)
         seconds, began = watch.training.seconds - began, watch.training.seconds
         state.seconds += seconds
         metrics = {
@@ -142,17 +93,12 @@ def train(state: TrainState, task: Task, spec: TrainSpec, *, watch: Watch) -> Ge
         yield reading
 
 
-class Sums(NamedTuple):
-    """Of the steps of a window, on the device."""
-
-    loss: Tensor
-    norm: Tensor  # of the whole gradient, before clipping
-    largest_norm: Tensor  # of those that are numbers: the last one before a run diverges says more than a NaN
+def on_valid(state: TrainState, task: Task, spec: TrainSpec) -> dict[str, float]:
+    """The scores of the whole valid split."""
+    return evaluate(state.model, task, "valid", state.seed, state.device, spec)
 
 
-def train_window(
-    state: TrainState, task: Task, spec: TrainSpec, batches: Iterator[Batch], share: Callable[[], float]
-) -> Sums:
+def train_window(state: TrainState, task: Task, spec: TrainSpec, batches: Iterator[Batch], share: Share) -> Sums:
     """One optimiser step a batch, to the next reading. Nothing waits for the device here."""
     state.model.train()
     if state.average:
@@ -198,22 +144,3 @@ def seen(state: TrainState, epoch: int | None) -> dict[str, float]:
     """What the run has seen, in sequences, and in epochs where the data have an end: after `epoch` time steps."""
     done = {"progress/sequences": float(state.sequences)}
     return done | ({"progress/epochs": state.timesteps / epoch} if epoch else {})
-
-
-def random_states(device: torch.device) -> dict[str, Tensor]:
-    """Of torch's generators that a run draws from (dropout does), by device type."""
-    states = {"cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        states["cuda"] = torch.cuda.get_rng_state(device)
-    if device.type == "mps":
-        states["mps"] = torch.mps.get_rng_state()
-    return states
-
-
-def set_random_states(states: dict[str, Tensor], device: torch.device) -> None:
-    """Go on drawing where `random_states` was taken."""
-    torch.set_rng_state(states["cpu"].cpu())
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(states["cuda"].cpu(), device)
-    if device.type == "mps":
-        torch.mps.set_rng_state(states["mps"].cpu())

@@ -11,7 +11,8 @@ from lstm_bench.device import FASTER_FROM
 from lstm_bench.meter import Stopwatch, has_native_bfloat16
 from lstm_bench.model import SequenceModel
 from lstm_bench.spec import ModelSpec, Precision, TrainSpec
-from lstm_bench.training import TrainState, train_window
+from lstm_bench.train_state import TrainState
+from lstm_bench.training import train_window
 from lstm_bench_tasks.synthetic.adding import Adding
 
 TASK, SIZES, ROUNDS = Adding(length=100), (32, 64, 128, 256, 512), 3

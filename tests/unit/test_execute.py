@@ -20,7 +20,7 @@ from lstm_bench.outcome import effort, stale, summary
 from lstm_bench.result import Reading, RunResult, Status, steady_speeds
 from lstm_bench.spec import RunSpec
 from lstm_bench.task import Batch, Goal, Signature, Split, make_task
-from lstm_bench.training import TrainState
+from lstm_bench.train_state import TrainState
 
 TOY = "toy:Toy"
 calm = settings(deadline=None)

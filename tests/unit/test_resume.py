@@ -38,7 +38,7 @@ from lstm_bench.record.run import RunFiles
 from lstm_bench.result import Reading, RunResult, Status
 from lstm_bench.spec import RunSpec
 from lstm_bench.task import Batch, Family, Goal, Signature, Split, Tally
-from lstm_bench.training import TrainState
+from lstm_bench.train_state import TrainState
 
 LETTERS = Text.characters("the rain in spain stays mainly in the plain, and the sun shines on the rest of it; " * 20)
 OWN = ("speed/", "memory/", "cost/", "target/seconds")  # what no two processes give alike

@@ -8,7 +8,8 @@ from lstm_bench.execute import spec_of
 from lstm_bench.meter import Watch
 from lstm_bench.model import SequenceModel
 from lstm_bench.spec import Value
-from lstm_bench.training import TrainState, train
+from lstm_bench.train_state import TrainState
+from lstm_bench.training import train
 from lstm_bench_tasks.classification.digits import Digits
 
 EPOCHS, HIDDEN, LAYERS = 10, 24, 2

@@ -22,7 +22,8 @@ from lstm_bench.result import Reading, steady_speeds
 from lstm_bench.schedule import rate
 from lstm_bench.spec import ModelSpec, TrainSpec
 from lstm_bench.task import Batch, Goal, Signature, Split, Tally, Task, generator
-from lstm_bench.training import TrainState, train
+from lstm_bench.train_state import TrainState
+from lstm_bench.training import train
 from lstm_bench_tasks.synthetic.adding import Adding
 
 CPU = torch.device("cpu")

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lstm_bench.cells import State
-from lstm_bench.spec import Count
+from lstm_bench.spec import Count, Positive
 
 
 class H97(nn.Module):
@@ -16,7 +16,8 @@ class H97(nn.Module):
     h = 2 sigma - 1 (the text's ranges, [-2, 2] and [-1, 1]; the caption of its table 10 has them swapped). Every cell
     and every gate of every block sees the inputs and what all cells and all gates gave a step before.
 
-    Weights and biases are drawn uniformly within 0.1, as in the paper's experiments 3 to 6.
+    Weights and biases are drawn uniformly within 0.1, as in the paper's experiments 3 to 6; biases of gates may be
+    given block by block, so that blocks come into use one after the other (its experiments 1 and 3 to 6).
 
     Args:
         inputs: F, width of the input.
@@ -26,9 +27,12 @@ class H97(nn.Module):
         recurrent: whether units see the step before (experiment 2a: no).
         biases: which units have one: all, gates alone (experiment 1), or none (experiment 2c).
         truncated: whether errors leave a unit backward in time through its state alone, the paper's own gradient.
+        init_range: what weights and biases are drawn within.
+        input_gate_biases: of each block at the start, such as "-1 -3 -5"; empty: drawn.
+        output_gate_biases: likewise.
 
     Raises:
-        ValueError: the cells do not fill blocks.
+        ValueError: the cells do not fill blocks, or biases are not one number a block with a gate that has one.
     """
 
     def __init__(
@@ -41,24 +45,54 @@ class H97(nn.Module):
         recurrent: bool = True,
         biases: Literal["all", "gates", "none"] = "all",
         truncated: bool = False,
+        init_range: Positive = 0.1,
+        input_gate_biases: str = "",
+        output_gate_biases: str = "",
     ) -> None:
         super().__init__()
-        self.check(hidden, block_size=block_size)
+        given = {"input_gate_biases": input_gate_biases, "output_gate_biases": output_gate_biases}
+        self.check(hidden, block_size=block_size, output_gate=output_gate, biases=biases, **given)
         self.hidden, self.block_size, self.output_gate, self.truncated = hidden, block_size, output_gate, truncated
         gates = (2 if output_gate else 1) * (hidden // block_size)
         units = hidden + gates  # in the order cells, input gates, output gates
-        self.weight_input = nn.Parameter(torch.empty(units, inputs).uniform_(-0.1, 0.1))
-        self.weight_hidden = nn.Parameter(torch.empty(units, units).uniform_(-0.1, 0.1)) if recurrent else None
         biased = {"all": units, "gates": gates, "none": 0}[biases]
-        self.bias = nn.Parameter(torch.empty(biased).uniform_(-0.1, 0.1)) if biased else None
+
+        def drawn(*shape: int) -> nn.Parameter:
+            return nn.Parameter(torch.empty(shape).uniform_(-init_range, init_range))
+
+        self.weight_input = drawn(units, inputs)
+        self.weight_hidden = drawn(units, units) if recurrent else None
+        self.bias = drawn(biased) if biased else None
+        if self.bias is not None:
+            begun_B = [numbers(text) for text in given.values()]
+            for bias_B, begin_B in zip(self.bias[-gates:].detach().split(hidden // block_size), begun_B, strict=False):
+                if begin_B:
+                    bias_B.copy_(torch.tensor(begin_B))
 
     @staticmethod
-    def check(hidden: int, *, block_size: int, **_: object) -> None:
-        """Raises ValueError where the cells do not fill blocks."""
+    def check(
+        hidden: int,
+        *,
+        block_size: int,
+        output_gate: bool = True,
+        biases: str = "all",
+        input_gate_biases: str = "",
+        output_gate_biases: str = "",
+        **_: object,
+    ) -> None:
+        """Raises ValueError where the cells do not fill blocks, or gates' biases are not those of the blocks' gates."""
         if hidden % block_size:
             raise ValueError(
                 f"model.hidden = {hidden} is no multiple of cell.block_size = {block_size}: expected whole blocks"
             )
+        blocks = hidden // block_size
+        for gate, text, there in (("input", input_gate_biases, True), ("output", output_gate_biases, output_gate)):
+            if not text:
+                continue
+            if biases == "none" or not there:
+                raise ValueError(f"cell.{gate}_gate_biases = {text!r}: expected '', since no {gate} gate has a bias")
+            if len(numbers(text)) != blocks:
+                raise ValueError(f"cell.{gate}_gate_biases = {text!r}: expected {blocks} numbers, one for each block")
 
     def forward(self, x_BTF: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Outputs [B, T, H] and the state after the last step: (all units' outputs [B, U], cells' states [B, H])."""
@@ -87,3 +121,15 @@ class H97(nn.Module):
         if self.output_gate:
             y_BH = opened[1] * y_BH
         return torch.cat([y_BH, gates], dim=1), s_BH
+
+
+def numbers(text: str) -> list[float]:
+    """What a text of numbers has.
+
+    Raises:
+        ValueError: a word of it is none.
+    """
+    try:
+        return [float(word) for word in text.split()]
+    except ValueError:
+        raise ValueError(f"{text!r}: expected numbers with spaces between them, such as '-1 -3 -5'") from None

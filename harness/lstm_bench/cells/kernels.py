@@ -8,22 +8,23 @@ those of `engine.Steps` with H filled up to whole panels of the products.
 """
 
 import functools
-import hashlib
-import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numba
 import torch
-from numba import int64, njit, void
+from numba import int64, void
 from torch import Tensor
 from torch.nn import functional
 
 from lstm_bench.cells import loops, products, vectors
 from lstm_bench.cells.engine import Steps, Variant
+from lstm_bench.cells.kept import kept
 from lstm_bench.cells.products import PANEL
 from lstm_bench.cells.vectors import BYTES, CPU, FEATURES
 
+ROOMS = (loops, products, vectors)
+BUILT = (CPU, sorted(FEATURES.items()))  # which instructions the vectors are made of
 NAME = f"numba {numba.__version__}"
 KINDS: dict[torch.dtype, Any] = {torch.float32: numba.float32, torch.float64: numba.float64}
 
@@ -40,26 +41,9 @@ def compiled(variant: Variant, dtype: torch.dtype) -> Kernels:
     """Taken from the disk, or compiled, which takes a second or two."""
     kind, whole, lanes = KINDS[dtype][::1], int64, BYTES // dtype.itemsize
     return Kernels(
-        kept(loops.forward(variant, lanes), void(*[kind] * 6, *[whole] * 3), variant, dtype),
-        kept(loops.backward(variant, lanes), void(*[kind] * 9, *[whole] * 3), variant, dtype),
+        kept(loops.forward(variant, lanes), void(*[kind] * 6, *[whole] * 3), ROOMS, variant, dtype, *BUILT),
+        kept(loops.backward(variant, lanes), void(*[kind] * 9, *[whole] * 3), ROOMS, variant, dtype, *BUILT),
     )
-
-
-def kept(function: Callable[..., None], signature: Any, *key: object) -> Callable[..., None]:
-    """A function compiled, with a file of its own on the disk.
-
-    numba numbers what it compiled of one name, and two processes that start on an empty disk would give two variants
-    one number; and it sees no change of what a kernel calls. So all that the outcome depends on is in the name.
-    """
-    beneath = repr(
-        (key, CPU, sorted(FEATURES.items()), [inspect.getsource(room) for room in (loops, products, vectors)])
-    )
-    function.__qualname__ = f"{function.__name__}-{hashlib.sha256(beneath.encode()).hexdigest()[:16]}"
-    try:
-        found: Callable[..., None] = njit(signature, cache=True, nogil=True)(function)
-    except (OSError, RuntimeError):  # a full disk, or nowhere to write
-        found = njit(signature, nogil=True)(function)
-    return found
 
 
 def run(variant: Variant, z_TBGH: Tensor, r: Tensor, peep: Tensor, h_BH: Tensor, c_BH: Tensor) -> Steps:

@@ -35,7 +35,7 @@ from lstm_bench.record.syncing import Syncing
 from lstm_bench.record.weights import save_model
 from lstm_bench.result import Reading, RunResult, Status
 from lstm_bench.task import Signature
-from lstm_bench.training import TrainState
+from lstm_bench.train_state import TrainState
 from lstm_bench.writing import make_folder, unwritable, writing
 
 OOM_SCORE = "500"  # the kernel, short of memory, takes a run before the driver

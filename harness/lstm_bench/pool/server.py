@@ -17,9 +17,8 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
-from lstm_bench.cells.make import warm
 from lstm_bench.errors import BenchError
-from lstm_bench.execute import one_line
+from lstm_bench.execute import get_warm, one_line
 from lstm_bench.meter import machine
 from lstm_bench.pool import Job
 from lstm_bench.pool.child import die_with_parent, run_child
@@ -50,7 +49,7 @@ def main() -> None:
             exit_code=BenchError.exit_code,
         )
     else:
-        warm(spec)
+        get_warm(spec)
         gc.collect()
         gc.freeze()  # the collector of a run touches none of the shared pages
         say(control, ready=digest)

@@ -34,6 +34,7 @@ class H97Adding(Judged):
 
     source: ClassVar[str] = "generated afresh for every batch; Hochreiter and Schmidhuber 1997, experiment 4"
     eval_sequences: ClassVar[int] = 2000
+    latest: ClassVar[int] = 2000
     criterion: ClassVar[Criterion] = Criterion(error=0.04, mean=0.01)
     signature: ClassVar[Signature] = Signature(features=2, outputs=1, every_step=False)
     defaults: ClassVar[Mapping[str, float | str]] = {

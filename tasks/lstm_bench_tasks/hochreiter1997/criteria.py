@@ -13,7 +13,7 @@ import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -78,11 +78,15 @@ class Judged(Drawn):
 
     Attributes:
         criterion: the bounds.
+        latest: of how many of the latest training sequences a learner that sees them one by one is asked it, as the
+            paper has it; 0: of the valid split.
         chance: what the best constant scores, where known.
         ceiling: the best possible score, where known.
     """
 
     __slots__ = ()
+
+    latest: ClassVar[int] = 0
 
     @property
     def criterion(self) -> Criterion:
@@ -128,12 +132,13 @@ class Judged(Drawn):
     def tallies(self, output: Tensor, batch: Batch) -> Mapping[str, Tally]:
         """`criterion`, `wrong`, `error` and `mse`, of what the criterion looks at."""
         errors = self.judged(output, batch)
-        wrong_B = ~(errors < self.criterion.error).all(1)  # what is no number is wrong
         squares = (errors.double() ** 2).sum()
-        return {
-            **evaluated_by(self.criterion, wrong_B, errors.mean(1), self.eval_sequences),
-            "mse": Tally(squares, errors.numel()),
-        }
+        return {**self.of_errors(errors.amax(1), errors.mean(1)), "mse": Tally(squares, errors.numel())}
+
+    def of_errors(self, largest_B: Tensor, mean_B: Tensor) -> Mapping[str, Tally]:
+        """`criterion`, `wrong` and `error` of sequences by their largest and their mean absolute error, [B] each."""
+        wrong_B = ~(largest_B < self.criterion.error)  # what is no number is wrong
+        return evaluated_by(self.criterion, wrong_B, mean_B, self.eval_sequences)
 
     def floors(self, seed: int) -> Mapping[str, float]:
         """The best constant by the criterion on training sequences: the mean of the answers, or one of them."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, cast
 
 import torch
 from pydantic import Field
@@ -13,6 +13,7 @@ from lstm_bench.task import Batch, Signature, Task
 from lstm_bench_tasks.hochreiter1997.criteria import Criterion, Judged, beyond
 
 CONTINUE = 0.9  # the chance of one more distractor; the paper prints 1/10, but its mean length needs 9/10
+LONGEST = 1000  # q
 MOST = 250  # distractors beyond q: one sequence in 3e11 would have more
 
 
@@ -49,7 +50,7 @@ class H97Lag(Judged):
 
     experiment: Literal["2a", "2b", "2c"] = "2c"
     p: Annotated[int, Field(ge=2, le=1000)] = 100
-    q: Annotated[int, Field(ge=1, le=1000)] = 100
+    q: Annotated[int, Field(ge=1, le=LONGEST)] = 100
 
     source: ClassVar[str] = "generated afresh for every batch; Hochreiter and Schmidhuber 1997, experiment 2"
     eval_sequences: ClassVar[int] = 10_000
@@ -107,8 +108,10 @@ class H97Lag(Judged):
 
     @property
     def longer(self) -> Mapping[str, Task]:
-        """2c with 2 q and 4 q; a longer lag in 2a and 2b would need symbols that no training showed."""
-        return super(H97Lag, self).longer if self.experiment == "2c" else {}
+        """2c with 2 q and 4 q, up to 1,000; a longer lag in 2a and 2b would need symbols that no training showed."""
+        if self.experiment != "2c":
+            return {}
+        return {name: task for name, task in super(H97Lag, self).longer.items() if cast(H97Lag, task).q <= LONGEST}
 
     def draw(self, count: int, random: torch.Generator) -> Batch:
         """Inputs [B, T] tokens; x and y are the first two. Targets [B, T] the next tokens, or [B] x or y."""

@@ -30,6 +30,7 @@ class H97Multiplication(Judged):
 
     source: ClassVar[str] = "generated afresh for every batch; Hochreiter and Schmidhuber 1997, experiment 5"
     eval_sequences: ClassVar[int] = 2000
+    latest: ClassVar[int] = 2000
     signature: ClassVar[Signature] = Signature(features=2, outputs=1, every_step=False)
     defaults: ClassVar[Mapping[str, float | str]] = {
         "train.steps": 10_000,

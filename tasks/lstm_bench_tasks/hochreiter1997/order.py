@@ -37,6 +37,7 @@ class H97Order(Judged):
 
     source: ClassVar[str] = "generated afresh for every batch; Hochreiter and Schmidhuber 1997, experiment 6"
     eval_sequences: ClassVar[int] = 2000
+    latest: ClassVar[int] = 2000
     criterion: ClassVar[Criterion] = Criterion(error=0.3, mean=0.1)
     defaults: ClassVar[Mapping[str, float | str]] = {
         "train.steps": 8000,

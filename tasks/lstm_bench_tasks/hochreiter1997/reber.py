@@ -37,21 +37,21 @@ class H97Reber(Judged):
     All branches of the grammar have a chance of 1/2; where two symbols may follow, both are right. Train, valid and
     test are 256 strings each, all 768 distinct; training draws from its own at random. Criterion: in all 256 strings
     the legal symbols are the most active outputs at every step; the score is the number of strings where they are not,
-    and a constant has 256 wrong. (The paper asks it of its training strings besides.) The loss is the cross-entropy of
-    the symbol that did follow, in place of the squared error.
+    and a constant has 256 wrong. (The paper asks it of its training strings besides: `with_train`.) The loss is the
+    cross-entropy of the symbol that did follow, in place of the squared error.
 
     Attributes:
         shortest: symbols that a string has at least: 9 is all strings, more leaves shorter ones out.
+        with_train: whether valid and test have the training strings besides their own, as the paper's criterion.
     """
 
     shortest: Annotated[int, Field(ge=9, le=LONGEST)] = 9
+    with_train: bool = False
 
     source: ClassVar[str] = "drawn from the grammar by seed; Hochreiter and Schmidhuber 1997, experiment 1"
-    eval_sequences: ClassVar[int] = STRINGS
     longest: ClassVar[str] = "shortest"
     next_symbol: ClassVar[bool] = True
     criterion: ClassVar[Criterion] = Criterion(error=0.5)
-    chance: ClassVar[float] = STRINGS
     defaults: ClassVar[Mapping[str, float | str]] = {
         "train.steps": 4000,
         "train.batch_size": 16,
@@ -70,6 +70,16 @@ class H97Reber(Judged):
     }
 
     @property
+    def eval_sequences(self) -> int:  # type: ignore[override]  # the others draw as many as they like
+        """256, or with the training strings twice as many."""
+        return 2 * STRINGS if self.with_train else STRINGS
+
+    @property
+    def chance(self) -> float:
+        """All of them wrong."""
+        return self.eval_sequences
+
+    @property
     def signature(self) -> Signature:
         """Seven symbols in and out, an output at each step."""
         steps = drawn(0, self.shortest)["train"].timesteps  # as many for every seed, nearly
@@ -84,7 +94,9 @@ class H97Reber(Judged):
         """Inputs and targets [B, T], the next symbols, `UNSCORED` behind the end."""
         part = drawn(seed, self.shortest)[split]
         if split != "train":
-            for at in range(start * batch_size, STRINGS, batch_size):
+            if self.with_train:
+                part = framed([*strings_of(drawn(seed, self.shortest)["train"]), *strings_of(part)])
+            for at in range(start * batch_size, self.eval_sequences, batch_size):
                 yield part.take(slice(at, at + batch_size))
             return
         first = start % BLOCK
@@ -173,11 +185,15 @@ def drawn(seed: int, shortest: int) -> dict[Split, Batch]:
         batch = walk(AT_ONCE, random)
         assert batch.lengths is not None
         long = batch.take(batch.lengths + 1 >= shortest)
-        assert long.lengths is not None
-        for row, steps in zip(long.inputs.tolist(), long.lengths.tolist(), strict=True):
-            kept[tuple(row[:steps])] = None
+        kept |= dict.fromkeys(strings_of(long))
     strings = list(kept)[: len(SPLITS) * STRINGS]
     return {split: framed(strings[at :: len(SPLITS)]) for at, split in enumerate(SPLITS)}
+
+
+def strings_of(batch: Batch) -> list[tuple[int, ...]]:
+    """Strings without their last E: what `framed` makes a batch of."""
+    assert batch.lengths is not None
+    return [tuple(row[:steps]) for row, steps in zip(batch.inputs.tolist(), batch.lengths.tolist(), strict=True)]
 
 
 def framed(strings: list[tuple[int, ...]]) -> Batch:

@@ -1,0 +1,70 @@
+"""What the kernels of 1997 work on: weights and sequences as arrays. All is float64.
+
+Sizes: B sequences, T steps, F features or V tokens read, C outputs, H cells, U units (cells, then input gates, then
+output gates). A unit sees N = F + U + 1 numbers: features, what all units said a step before, and 1; an output sees
+M = H + F + 1: what the cells say, features, and 1.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import boolean, float64, int64, types
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Whole = NDArray[np.int64]
+
+
+class Net(NamedTuple):
+    """A network's weights, and which of those there are: the others are 0 and stay so.
+
+    Attributes:
+        seen: [U, N], what units see.
+        read: [U, V], what they read of tokens; [U, 0] where there are none.
+        head: [C, M], what outputs see.
+        skip: [C, V], what they read of tokens; [C, 0] where they do not.
+        there: [U, N] of 0 and 1, of `seen`.
+        head_there: [C, M], of `head`.
+        gate: [H], the input gate of each cell.
+        gated: from each input gate to the output gate of its block; 0 where there is none.
+    """
+
+    seen: Floats
+    read: Floats
+    head: Floats
+    skip: Floats
+    there: Floats
+    head_there: Floats
+    gate: Whole
+    gated: int
+
+
+class Data(NamedTuple):
+    """Sequences, as features or as tokens; the other is of size 0.
+
+    Attributes:
+        features: [B, T, F].
+        tokens: [B, T].
+        lengths: [B].
+        every_step: whether there is an output at each step, or one at the last.
+    """
+
+    features: Floats
+    tokens: Whole
+    lengths: Whole
+    every_step: bool
+
+
+class Bounds(NamedTuple):
+    """When the latest sequences meet the criterion: see `Criterion` of the tasks."""
+
+    error: float
+    allowed: int
+    mean: float
+
+
+MATRIX = float64[:, ::1]
+record: Any = types.NamedTuple  # numba tells no types of it
+NET = record([MATRIX] * 6 + [int64[::1], int64], Net)
+DATA = record([float64[:, :, ::1], int64[:, ::1], int64[::1], boolean], Data)
+BOUNDS = record([float64, int64, float64], Bounds)

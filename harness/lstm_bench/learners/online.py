@@ -1,0 +1,131 @@
+"""The learner of 1997 in the shared loop: one sequence at a time, until the paper's own criterion holds."""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lstm_bench.cells.h97 import H97
+from lstm_bench.evaluation import EVAL_BATCH
+from lstm_bench.learners import kernels
+from lstm_bench.learners.judged import Judged, judged_on
+from lstm_bench.learners.net import Bounds, Data, Floats, Net
+from lstm_bench.model import OneHot, SequenceModel, State
+from lstm_bench.spec import ModelSpec, TrainSpec, Value
+from lstm_bench.task import Batch, Signature, Task
+from lstm_bench.train_state import TrainState
+from lstm_bench.training import Learner, Share, Sums
+
+
+class Packed(NamedTuple):
+    """A model's weights in the arrays of a net, and where each of its tensors lies in them."""
+
+    net: Net
+    slots: list[tuple[Tensor, Floats]]
+
+    @torch.no_grad()
+    def unpack(self) -> None:
+        """Put into the model what the net has learnt."""
+        for weights, place in self.slots:
+            weights.copy_(torch.from_numpy(place))
+
+
+class OnlineModel(SequenceModel):
+    """The same network in float64, whose outputs are worked out by a kernel: it learns without autograd."""
+
+    @torch.no_grad()
+    def forward(
+        self,
+        inputs: Tensor,
+        state: State | None = None,  # noqa: ARG002  # what a model takes; no task of 1997 carries one
+        lengths: Tensor | None = None,
+    ) -> tuple[Tensor, State]:
+        """Outputs [B, T, C] or [B, C] in float64, zero behind a sequence's end; no state is carried."""
+        data = _data(inputs, lengths, every_step=self.every_step)
+        steps = inputs.shape[1] if self.every_step else 1
+        out = np.zeros((len(inputs), steps, self.head.out_features))
+        kernels.answer(self.packed().net, data, out)
+        found = torch.from_numpy(out)
+        return found if self.every_step else found[:, 0], ()
+
+    @torch.no_grad()
+    def packed(self) -> Packed:
+        """The weights as the kernels see them, in memory of their own."""
+        cell, head, cells = cast(H97, self.layers[0]), self.head, cast(H97, self.layers[0]).hidden
+        units, outputs = len(cell.weight_input), len(head.weight)
+        vocab = self.encoder.vocab if isinstance(self.encoder, OneHot) else 0
+        width = 0 if vocab else cell.weight_input.shape[1]
+        seen, read = np.zeros((units, width + units + 1)), np.zeros((units, vocab))
+        heard, skip = np.zeros((outputs, cells + width + 1)), np.zeros((outputs, vocab if self.skip else 0))
+        slots = [(cell.weight_input, read if vocab else seen[:, :width]), (head.weight[:, :cells], heard[:, :cells])]
+        if cell.weight_hidden is not None:
+            slots.append((cell.weight_hidden, seen[:, width:-1]))
+        if cell.bias is not None:
+            slots.append((cell.bias, seen[-len(cell.bias) :, -1]))
+        if self.skip:
+            slots.append((head.weight[:, cells:], skip if vocab else heard[:, cells:-1]))
+        if head.bias is not None:
+            slots.append((head.bias, heard[:, -1]))
+        for _, place in slots:
+            place[:] = 1
+        there, head_there = seen.copy(), heard.copy()
+        for weights, place in slots:
+            place[:] = weights.numpy()
+        blocks = cells // cell.block_size
+        gate = cells + np.arange(cells) // cell.block_size
+        return Packed(Net(seen, read, heard, skip, there, head_there, gate, blocks * cell.output_gate), slots)
+
+
+def network(signature: Signature, spec: ModelSpec, options: Mapping[str, Value]) -> OnlineModel:
+    """The network that the learner works on."""
+    return OnlineModel(signature, spec, options).double()
+
+
+def learner() -> Learner:
+    """What the loop calls; the task must be one of 1997's: see `Judged`."""
+    valid: list[Batch] = []  # drawn once
+
+    def judge(state: TrainState, task: Task, _: TrainSpec) -> dict[str, float]:
+        judged = cast(Judged, task)
+        if state.latest is not None:
+            return {name: tally.value for name, tally in judged.of_errors(*state.latest.unbind(1)).items()}
+        valid.extend(() if valid else task.batches("valid", EVAL_BATCH, state.seed))
+        return judged_on(valid, state.model, judged)
+
+    return Learner(window, judge)
+
+
+def window(state: TrainState, task: Task, spec: TrainSpec, batches: Iterator[Batch], share: Share) -> Sums:
+    """Learn from sequences one by one, to the next reading or until the latest meet the criterion."""
+    judged, model = cast(Judged, task), cast(OnlineModel, state.model)
+    if judged.latest and state.latest is None:
+        state.latest = torch.ones(judged.latest, 2, dtype=torch.float64)  # who has not come yet is wholly wrong
+    latest = np.zeros((0, 2)) if state.latest is None else state.latest.numpy()
+    bounds = Bounds(judged.criterion.error, judged.criterion.allowed, judged.criterion.mean)
+    packed, loss, norm, largest = model.packed(), 0.0, 0.0, 0.0
+    for batch in batches:
+        data = _data(batch.inputs, batch.lengths, every_step=model.every_step)
+        aims = judged.aims(batch).double().view(len(batch.inputs), -1, model.head.out_features).numpy()
+        sums = np.zeros(3)
+        told = kernels.learn(packed.net, data, aims, spec.lr, latest, state.sequences, bounds, sums)
+        done = abs(told)
+        loss, norm, largest = loss + sums[0] / done, norm + sums[1] / done, max(largest, sums[2])
+        state.step += 1
+        state.sequences += done
+        state.timesteps += int(data.lengths[:done].sum())
+        if told < 0 or state.step % spec.eval_every == 0 or share() >= 1:
+            break
+    packed.unpack()
+    return Sums(*torch.tensor([loss, norm, largest]))
+
+
+def _data(inputs: Tensor, lengths: Tensor | None, *, every_step: bool) -> Data:
+    """Sequences as the kernels see them."""
+    count, steps = inputs.shape[:2]
+    lengths_B = np.full(count, steps) if lengths is None else lengths.numpy()
+    none: Floats = np.zeros((0, 0, 0))
+    if inputs.is_floating_point():
+        return Data(inputs.double().contiguous().numpy(), np.zeros((0, 0), np.int64), lengths_B, every_step)
+    return Data(none, inputs.contiguous().numpy(), lengths_B, every_step)

@@ -1,0 +1,204 @@
+"""The online learner of 1997: its kernels against the plain cell and autograd, and its runs."""
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keeping import Kept
+from torch import Tensor
+from torch.testing import assert_close
+
+from lstm_bench.errors import UsageError
+from lstm_bench.execute import execute, spec_of
+from lstm_bench.model import SequenceModel
+from lstm_bench.result import Status
+from lstm_bench.spec import ModelSpec
+from lstm_bench.task import Signature
+
+pytest.importorskip("numba")
+from lstm_bench.learners import kernels
+from lstm_bench.learners.net import Bounds
+from lstm_bench.learners.online import OnlineModel, _data, network
+
+EXACT: Any = {"rtol": 0, "atol": 1e-10}
+NETS = [
+    pytest.param({"block_size": 2}, {}, id="experiments 4 to 6"),
+    pytest.param({"biases": "none"}, {"head_bias": False}, id="2c"),
+    pytest.param({"biases": "gates"}, {"head_bias": False}, id="1"),
+    pytest.param({"output_gate": False, "recurrent": False, "biases": "none"}, {"skip": True}, id="2a"),
+]
+NO_END = Bounds(0.0, 1, 0.0)
+
+
+def nets(signature: Signature, options: Any, head: Any) -> tuple[OnlineModel, SequenceModel]:
+    """The same network twice, far from small: for the kernel, and for autograd."""
+    spec = ModelSpec(cell="h97", hidden=4, embedding=0, output_activation="logistic", head_range=1.0, **head)
+    cell = {**options, "truncated": True, "init_range": 1.0}
+    fast, plain = network(signature, spec, cell), SequenceModel(signature, spec, cell).double()
+    plain.load_state_dict(fast.state_dict())
+    return fast, plain
+
+
+def sequences(signature: Signature, count: int, steps: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Inputs, lengths and aims."""
+    lengths_B = torch.randint(1, steps + 1, (count,))
+    if signature.vocab:
+        inputs = torch.randint(0, signature.vocab, (count, steps))
+    else:
+        inputs = torch.randn(count, steps, signature.features or 0, dtype=torch.float64)
+    shape = (count, steps) if signature.every_step else (count, 1)
+    return inputs, lengths_B, torch.rand(*shape, signature.outputs, dtype=torch.float64)
+
+
+def dense(inputs: Tensor, signature: Signature) -> Tensor:
+    return torch.nn.functional.one_hot(inputs, signature.vocab).double() if signature.vocab else inputs
+
+
+def as_plain(plain: SequenceModel, inputs: Tensor, lengths_B: Tensor, signature: Signature) -> Tensor:
+    """The outputs by torch, [B, T or 1, C]; it takes float64, which the model's own one-hot is not."""
+    plain.encoder = torch.nn.Identity()
+    output, _ = plain(dense(inputs, signature), None, lengths_B)
+    return output if signature.every_step else output[:, None]
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.mark.parametrize("every_step", [False, True])
+@pytest.mark.parametrize("tokens", [False, True])
+@pytest.mark.parametrize(("options", "head"), NETS)
+def test_it_answers_and_learns_as_the_plain_cell_under_autograd(
+    options: Any, head: Any, tokens: bool, every_step: bool
+) -> None:
+    """Sequence by sequence: the same outputs, and after a step of plain SGD the same weights."""
+    kind: Any = {"vocab": 5} if tokens else {"features": 3}
+    signature = Signature(outputs=2, every_step=every_step, **kind)
+    fast, plain = nets(signature, options, head)
+    inputs, lengths_B, aims = sequences(signature, 6, 9)
+    valid_BT = (torch.arange(aims.shape[1]) < lengths_B[:, None])[..., None] if every_step else torch.ones(6, 1, 1)
+
+    answered, _ = fast(inputs, None, lengths_B)
+    expected = as_plain(plain, inputs, lengths_B, signature) * valid_BT
+    assert_close(answered.view_as(expected), expected.detach(), **EXACT)
+
+    losses, norms = [], []
+    for b in range(len(inputs)):
+        output = as_plain(plain, inputs[b : b + 1], lengths_B[b : b + 1], signature)
+        loss = 0.5 * ((output - aims[b : b + 1]) ** 2 * valid_BT[b : b + 1]).sum()
+        plain.zero_grad()
+        loss.backward()
+        parts = [p for p in plain.parameters() if p.grad is not None]
+        norms.append(math.sqrt(sum(float((p.grad**2).sum()) for p in parts if p.grad is not None)))
+        losses.append(loss.item())
+        torch.optim.SGD(parts, lr=0.5).step()
+    sums = np.zeros(3)
+    data = _data(inputs, lengths_B, every_step=every_step)
+    packed = fast.packed()
+    done = kernels.learn(packed.net, data, aims.numpy(), 0.5, np.zeros((0, 2)), 0, NO_END, sums)
+    packed.unpack()
+    assert done == len(inputs)
+    for (name, found), wanted in zip(fast.named_parameters(), plain.parameters(), strict=True):
+        assert_close(found.detach(), wanted.detach(), **EXACT, msg=lambda text, name=name: f"{name}: {text}")
+    assert sums.tolist() == pytest.approx([sum(losses), sum(norms), max(norms)], abs=1e-10)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 7), st.integers(1, 12), st.integers(0, 3))
+def test_who_is_met_is_all_below_the_bounds(room: int, count: int, allowed_more: int) -> None:
+    """The ring has the latest errors alone, and it stops at the first sequence after which the criterion holds."""
+    torch.manual_seed(100 * room + count)
+    signature = Signature(features=1, outputs=1, every_step=False)
+    fast, plain = nets(signature, {}, {})
+    inputs, lengths_B, aims = sequences(signature, count, 3)
+    bounds = Bounds(0.4, 1 + allowed_more, 0.3)
+    errors = (as_plain(plain, inputs, lengths_B, signature) - aims).abs().flatten().tolist()
+
+    def holds(after: int) -> bool:
+        last = [1.0] * room + errors[:after]
+        return sum(e >= 0.4 for e in last[-room:]) < bounds.allowed and np.mean(last[-room:]) < bounds.mean
+
+    first = next((k for k in range(1, count + 1) if errors[k - 1] < 0.4 and holds(k)), None)
+    latest = np.ones((room, 2))
+    data = _data(inputs, lengths_B, every_step=False)
+    done = kernels.learn(fast.packed().net, data, aims.numpy(), 1e-300, latest, 0, bounds, np.zeros(3))
+    assert done == (-first if first else count)
+    kept = ([1.0] * room + errors[: abs(done)])[-room:]
+    assert sorted(latest[:, 0]) == pytest.approx(sorted(kept), abs=1e-12)
+
+
+FAITHFUL: dict[str, Any] = {
+    "model.cell": "h97",
+    "model.hidden": 4,
+    "model.embedding": 0,
+    "model.head_range": 0.1,
+    "model.output_activation": "logistic",
+    "cell.block_size": 2,
+    "cell.truncated": True,
+    "train.learner": "online",
+    "train.optimizer": "sgd",
+    "train.momentum": 0.0,
+    "train.schedule": "constant",
+    "train.warmup": 0,
+    "train.clip": 0.0,
+    "train.lr": 0.5,
+    "train.batch_size": 32,
+    "train.steps": 100,
+    "train.eval_every": 10,
+}
+EASY = {"task": "h97-order", "options": {"experiment": "6a", "length": 20}}
+
+
+def test_a_run_learns_the_order_and_ends_at_the_sequence_after_which_the_criterion_holds() -> None:
+    spec, _ = spec_of(EASY, {**FAITHFUL, "train.steps": 4000})
+    kept = Kept()
+    result = execute(spec, kept, test=True)
+    assert result.status is Status.SOLVED
+    *before, last = kept.readings
+    assert all(reading.metrics["valid/criterion"] >= 1 for reading in before)
+    assert last.metrics["valid/criterion"] < 1
+    assert last.metrics["valid/wrong"] == 0
+    assert result.metrics["target/sequences"] == last.sequences > 2000
+    assert last.step % 10  # before the next reading was due
+    assert result.metrics["test/wrong"] < 0.01
+    assert result.metrics["model/parameters"] == 156
+
+
+def test_a_run_taken_up_again_ends_as_it_would_have() -> None:
+    spec, _ = spec_of(EASY, FAITHFUL)
+    whole = Kept()
+    execute(spec, whole)
+    again = Kept(whole.states[4], whole.readings[:5])
+    execute(spec, again)
+    timeless = [
+        [(r.step, r.sequences, r.timesteps, r.metrics["train/loss"]) for r in k.readings] for k in (whole, again)
+    ]
+    assert timeless[0] == timeless[1]
+    for one, other in zip(whole.states[-1]["model"].values(), again.states[-1]["model"].values(), strict=True):
+        assert torch.equal(one, other)
+    assert torch.equal(whole.states[-1]["latest"], again.states[-1]["latest"])
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"train.momentum": 0.9}, "train.learner = 'online' with train.momentum = 0.9: expected 0.0"),
+        ({"cell.truncated": False}, "with cell.truncated = False: expected True"),
+        ({"model.embedding": 8}, "with model.embedding = 8: expected 0"),
+        ({"model.output_activation": "none"}, "with model.output_activation = 'none': expected 'logistic'"),
+    ],
+)
+def test_what_it_is_not_is_refused(values: dict[str, Any], told: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(told)):
+        spec_of(EASY, FAITHFUL | values)
+
+
+def test_a_task_of_another_kind_is_refused() -> None:
+    with pytest.raises(UsageError, match="the task 'adding': expected one of 1997's, such as h97-adding"):
+        spec_of({"task": "adding"}, FAITHFUL)
