@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from replicated import replication as replicated
 
-from lstm_bench import interpreter
+from lstm_bench import interpreter, learners
 from lstm_bench.analysis.replication import Replication, keep, kept
 from lstm_bench.cli import main
 from lstm_bench.errors import BenchError, RecordError, UsageError
@@ -21,7 +21,6 @@ from lstm_bench.reproduce.__main__ import main as into_the_readme
 from lstm_bench.reproduce.making import Job, jobs, replication
 from lstm_bench.reproduce.rows import Row, Table, merged, read_table, table_names
 from lstm_bench.result import RunResult, Status
-from lstm_bench.spec import TrainSpec
 from lstm_bench.task import load_task
 from lstm_bench.tuning.study import FRESH_SEEDS_FROM, Question
 
@@ -76,7 +75,6 @@ def test_the_figures_are_those_that_the_tasks_tell_of_the_paper() -> None:
     assert Counter(figure for task in tasks for figure in task.sequences.values()) == ours
 
 
-@pytest.mark.skipif("learner" not in TrainSpec.__dataclass_fields__, reason="the learner is not merged yet")
 @pytest.mark.parametrize("row", PAPER.rows, ids=lambda row: row.id)
 def test_a_faithful_study_is_the_papers_network_and_ends_at_the_cap(row: Row) -> None:
     question = Question.of(PAPER.study(row, "faithful"), {})
@@ -146,6 +144,14 @@ def test_a_key_that_no_study_has_is_refused(tmp_path: Path) -> None:
 def test_an_unknown_table_is_refused() -> None:
     with pytest.raises(UsageError, match=r"unknown table 'hochreiter'\. Did you mean 'hochreiter1997'"):
         read_table("hochreiter")
+
+
+def test_without_numba_the_extra_is_named_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learners, "find_spec", lambda _: None)
+    rows = PAPER.chosen(["4-t100"], quick=False)
+    with pytest.raises(UsageError, match=r"needs numba: pip install 'lstm-bench\[paper\]'"):
+        jobs(PAPER, rows, ["faithful"], quick=False)
+    assert len(jobs(PAPER, rows, ["modern"], quick=False)) == 1
 
 
 def test_a_column_that_none_of_the_rows_has_is_refused(tmp_path: Path) -> None:
