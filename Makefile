@@ -1,6 +1,6 @@
 # Everything a person types. `make bench` on a fresh machine makes .venv, installs, and runs the benchmark.
 .DEFAULT_GOAL := help
-.PHONY: help dev bench odyssey ui report dashboard test test-slow lint format microbench measured coverage reference clean
+.PHONY: help dev bench odyssey reproduce ui report dashboard test test-slow lint format microbench measured coverage reference clean
 
 PYTHON ?= python3
 SUITE ?= quick
@@ -33,6 +33,10 @@ odyssey: .venv/.installed ## the LSTM and its variants over three tasks, after G
 	$(PIP) --editable '.[data,fast]'
 	$(BIN)/lstm-bench bench odyssey
 	$(BIN)/python -m lstm_bench.odyssey
+
+reproduce: .venv/.installed ## the table of Hochreiter and Schmidhuber 1997, row by row (some 3 hours; it goes on where it was)
+	$(PIP) --editable '.[data,paper]'
+	$(BIN)/lstm-bench reproduce hochreiter1997
 
 ui: .venv/.installed ## serve the MLflow UI over results/ (PORT=5000), on this machine alone
 	$(BIN)/lstm-bench ui --port $(PORT)

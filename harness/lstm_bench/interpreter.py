@@ -21,6 +21,7 @@ NICENESS = {SERVER: 0, WRITER: 5}  # training comes first
 QUIET = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 _begun: dict[str, "Interpreter"] = {}
+_wanted: set[str] = set()  # those that somebody may still take: nothing outside of `begun`
 
 
 class Interpreter(NamedTuple):
@@ -64,12 +65,17 @@ def start(module: str) -> Interpreter:
 
 @contextmanager
 def begun() -> Iterator[None]:
-    """Within it one of each is on its way, for who takes it first; nobody having done so, it ends."""
+    """Within it one of each is on its way, for who takes it first; nobody having done so, it ends.
+
+    Who is done with one may give it back: the next one to take it waits for no import.
+    """
+    _wanted.update(SOCKETS)
     if sys.platform == "linux":
         _begun.update({module: start(module) for module in SOCKETS})
     try:
         yield
     finally:
+        _wanted.clear()
         while _begun:
             _begun.popitem()[1].close()
 
@@ -77,3 +83,11 @@ def begun() -> Iterator[None]:
 def take(module: str) -> Interpreter:
     """The one that is on its way, or else a new one."""
     return _begun.pop(module, None) or start(module)
+
+
+def give_back(module: str, one: Interpreter) -> None:
+    """Leave one that waits for its next task to who takes it; where nobody will, it ends."""
+    if module in _wanted and module not in _begun:
+        _begun[module] = one
+    else:
+        one.close()

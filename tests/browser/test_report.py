@@ -12,11 +12,15 @@ import pytest
 import tomli_w
 from made import make_study
 from playwright.sync_api import Browser, Locator, expect
+from replicated import replication
+from replicated import table as table_of_1997
 from shown import EVIL
 from visitor import Visitor, chromium, started
 
+from lstm_bench.analysis.replication import keep
 from lstm_bench.record.files import Results
 from lstm_bench.report.page import document, draw, read_report
+from lstm_bench.report.page.contents import TABLE
 from lstm_bench.tuning.importance import importances
 
 pytestmark = pytest.mark.slow
@@ -32,6 +36,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for k in range(4):
             make_study(results, f"study-{k}", trials=12, readings=6, confirm_seeds=4, confirm_top=2)
     poison(results, "study-3")
+    keep(results, TABLE, [*table_of_1997(), replication([], failed=2, row=f"6b {EVIL}", label=EVIL, tried=EVIL)])
     report = read_report(results)
     path = results.root / "report.html"
     path.write_text(document(report, draw(report, importances)), "utf-8")
@@ -141,6 +146,15 @@ def test_a_command_is_copied_or_marked(visitor: Visitor) -> None:
     said = row.locator("button.copy").inner_text()
     script = "navigator.clipboard.readText()" if said == "Copied" else "String(getSelection())"
     assert visitor.page.evaluate(script) == command.inner_text()
+
+
+def test_the_table_of_1997_is_there_with_its_figure(visitor: Visitor) -> None:
+    visitor.page.get_by_role("link", name="The 1997 table").click()
+    found = table(visitor, "Sequences until the criterion, beside the paper's")
+    assert column(found, "row")[1:3] == ["4-t100", "6a"]
+    assert [text.strip() for text in column(found, "verdict")][1:3] == ["2.2x fewer", "differs"]
+    visitor.page.locator("#replications img").scroll_into_view_if_needed()
+    visitor.keep("report-1997")
 
 
 def test_a_phone_shows_all_of_it_without_scrolling_sideways(visitor: Visitor) -> None:

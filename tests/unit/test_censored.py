@@ -13,6 +13,7 @@ from lstm_bench.analysis.censored import (
     log_rank_p,
     log_rank_scores,
     median_time,
+    quantile_time,
     sooner,
 )
 
@@ -65,6 +66,19 @@ def test_the_median_worked_by_hand() -> None:
     assert median_time(missed(1, 2)) is None
     with pytest.raises(ValueError, match="at least one"):
         median_time([])
+
+
+@pytest.mark.parametrize(("share", "at"), [(0.2, 1), (0.21, 3), (0.4, 3), (0.5, 4), (0.73, 4), (0.75, None)])
+def test_a_quantile_worked_by_hand(share: float, at: float | None) -> None:
+    # as above: 4/5 left at 1, 8/15 at 3, 4/15 at 4, and nobody knows of more
+    assert quantile_time([*hit(1, 3, 4), *missed(2, 5)], share) == at
+
+
+@calm
+@given(samples, st.floats(0.01, 0.99), st.floats(0.01, 0.99))
+def test_a_larger_share_is_never_sooner(sample: list[Time], one: float, other: float) -> None:
+    first, second = (quantile_time(sample, share) or math.inf for share in sorted((one, other)))
+    assert first <= second
 
 
 @calm

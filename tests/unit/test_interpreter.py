@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from lstm_bench import interpreter
-from lstm_bench.interpreter import SERVER, WRITER, begun, start, take
+from lstm_bench.interpreter import SERVER, WRITER, begun, give_back, start, take
 from lstm_bench.pool.server import LONGEST
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a warm server forks")
@@ -29,6 +29,22 @@ def test_nobody_having_taken_it_it_ends(monkeypatch: pytest.MonkeyPatch) -> None
         raise RuntimeError("misuse")
     assert [one.process.poll() is None for one in made] == [False, False]
     assert interpreter._begun == {}
+
+
+def test_one_that_is_given_back_is_taken_next_and_ends_where_nobody_will() -> None:
+    with begun():
+        one = take(WRITER)
+        give_back(WRITER, one)
+        assert take(WRITER) is one
+        give_back(WRITER, one)
+        other = start(WRITER)
+        give_back(WRITER, other)  # one is enough
+        assert other.process.poll() is not None
+        assert one.process.poll() is None
+    assert one.process.poll() is not None
+    late = start(WRITER)
+    give_back(WRITER, late)
+    assert late.process.poll() is not None
 
 
 @pytest.mark.parametrize("module", [SERVER, WRITER])

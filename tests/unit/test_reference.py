@@ -3,14 +3,18 @@ from pathlib import Path
 
 import pytest
 
+from lstm_bench.analysis.replication import kept
 from lstm_bench.errors import BenchError
-from lstm_bench.report import coverage, measured
+from lstm_bench.record.files import Results
+from lstm_bench.report import coverage, measured, replications
 from lstm_bench.report.note import study_note
 from lstm_bench.report.reference import insert, read, rendered
+from lstm_bench.reproduce.rows import table_names
 
 ROOT = Path(__file__).parents[2]
 REFERENCES = {path.stem for path in (ROOT / "results" / "reference").glob("*.json")}
-SUITES = sorted(REFERENCES - {*measured.NAMES, coverage.NAME})
+TABLES = REFERENCES & {*table_names()}
+SUITES = sorted(REFERENCES - {*measured.NAMES, coverage.NAME, *TABLES})
 
 
 def test_there_is_a_reference_of_the_suite_that_everybody_runs() -> None:
@@ -23,6 +27,14 @@ def test_the_readme_shows_the_table_of_the_committed_boards(suite: str) -> None:
     readme = (ROOT / "README.md").read_text()
     assert f"<!-- {suite} -->" in readme
     assert insert(readme, suite, rendered(suite, read(suite, ROOT / "results"))) == readme
+
+
+@pytest.mark.parametrize("table", sorted(TABLES))
+def test_the_readme_shows_the_rows_that_were_kept(table: str) -> None:
+    """A table that does not fit is put there by `python -m lstm_bench.reproduce TABLE`."""
+    readme, rows = (ROOT / "README.md").read_text(), kept(Results(ROOT / "results"), table)
+    assert f"<!-- {table} -->" in readme
+    assert insert(readme, table, replications.rendered(rows, f"lstm-bench reproduce {table}")) == readme
 
 
 @pytest.mark.parametrize("suite", ["quick", "standard"])

@@ -32,11 +32,12 @@ from lstm_bench.record.disk import file_name, read_lines
 from lstm_bench.record.files import Results
 from lstm_bench.report.figures import svg
 from lstm_bench.report.page import PNG, Pictures, Report, document, draw, embedded, formats, pictures, read_report
-from lstm_bench.report.page.cells import Cell, Table, duration, number, with_interval
+from lstm_bench.report.page.cells import Cell, Table, number, with_interval
 from lstm_bench.report.page.document import digest
 from lstm_bench.report.page.ranks import over_tasks, ranking
 from lstm_bench.report.page.words import sentences
 from lstm_bench.report.page.yardstick import line_of, yardsticks
+from lstm_bench.report.table import duration
 from lstm_bench.result import Status
 from lstm_bench.suites import StudyTable, read_study
 from lstm_bench.task import make_task

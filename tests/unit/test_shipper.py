@@ -21,6 +21,7 @@ from pictured import picture
 from shell import alive, descendants, environment
 
 from lstm_bench.errors import BenchError
+from lstm_bench.interpreter import begun
 from lstm_bench.record.files import Results
 from lstm_bench.result import Status
 from lstm_bench.tracking import writer as writer_module
@@ -52,7 +53,7 @@ def until(true: Callable[[], bool], seconds: float = 60) -> bool:
 
 def shoot_once_it_has_sent_more(shipper: Shipper, results: Results, sent: int) -> None:
     if until(lambda: len(statuses(results)) > sent):
-        shipper._process.kill()
+        shipper._writer.process.kill()
 
 
 @pytest.mark.slow
@@ -60,7 +61,7 @@ def test_a_writer_that_is_shot_again_and_again_has_sent_everything_at_the_end(re
     with Shipper(ready, TASK) as shipper:
         shipper.follow("study", "toys")
         time.sleep(0.1)  # it is in the midst of it
-        shipper._process.kill()
+        shipper._writer.process.kill()
         sent = len(statuses(ready))
         again = threading.Thread(target=shoot_once_it_has_sent_more, args=(shipper, ready, sent))
         again.start()
@@ -68,7 +69,21 @@ def test_a_writer_that_is_shot_again_and_again_has_sent_everything_at_the_end(re
         again.join()
     assert said == []
     assert statuses(ready) == ["FINISHED"] * 4 + ["KILLED"] * 3
-    assert shipper._process.poll() is not None  # nobody is left
+    assert shipper._writer.process.poll() is not None  # nobody is left
+
+
+def test_within_begun_one_writer_sends_one_study_after_the_other(ready: Results) -> None:
+    make_study(ready, "others", trials=2, readings=3, metrics=5, ends=[FINISHED])
+    processes = []
+    with begun():
+        for name in ("toys", "others"):
+            with Shipper(ready, TASK) as shipper:
+                shipper.follow("study", name)
+                assert list(shipper.finish("finished")) == []
+                processes.append(shipper._writer.process)
+    assert processes[0] is processes[1]
+    assert processes[0].poll() is not None  # it does not outlive them
+    assert len(statuses(ready)) == 10  # seven, and three
 
 
 def test_a_store_of_another_version_is_said_before_anything_is_run(ready: Results) -> None:

@@ -48,15 +48,24 @@ def sooner(one: Time, other: Time) -> float:
 def median_time(times: Sequence[Time]) -> float | None:
     """The first time by which half of the runs have reached the target; None where too few did to say.
 
-    The median of Kaplan and Meier's curve (1958, JASA 53), which counts a run that ended early only until it did.
+    Raises:
+        ValueError: no times.
+    """
+    return quantile_time(times, 0.5)
+
+
+def quantile_time(times: Sequence[Time], share: float) -> float | None:
+    """The first time by which such a share of the runs has reached the target; None where too few did to say.
+
+    A quantile of Kaplan and Meier's curve (1958, JASA 53), which counts a run that ended early only until it did.
 
     Raises:
         ValueError: no times.
     """
     if not times:
-        raise ValueError("a median needs at least one time")
+        raise ValueError("a quantile needs at least one time")
     survival = stats.ecdf(_sample(times)).sf
-    below = survival.quantiles[survival.probabilities <= 0.5 + 1e-12]
+    below = survival.quantiles[survival.probabilities <= 1 - share + 1e-12]
     return float(below[0]) if len(below) else None
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from lstm_bench.allocator import choose
-from lstm_bench.cli import cells, comparing, doctor, gating, reporting, runs, studies, tasks, tracking
+from lstm_bench.cli import cells, comparing, doctor, gating, reporting, reproducing, runs, studies, tasks, tracking
 from lstm_bench.cli.options import AllocatorOption, ResultsOption, TrackingOption
 from lstm_bench.errors import BenchError, UsageError, in_one_line, unknown
 from lstm_bench.plugins import look_here
@@ -27,6 +27,7 @@ INTERRUPTED = 130
 
 COMMANDS: tuple[Callable[..., None], ...] = (
     *(studies.bench, studies.search, studies.confirm, runs.run, comparing.compare, gating.gate),
+    reproducing.reproduce,
     *(reporting.report, runs.repro, cells.cells, doctor.doctor, tracking.sync, tracking.ui),
 )
 for command in COMMANDS:

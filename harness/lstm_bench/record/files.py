@@ -49,6 +49,10 @@ class Results:
         """Where reports are written."""
         return self.root / "reports"
 
+    def reference(self, name: str) -> Path:
+        """A table that is committed, of such a name; it need not exist."""
+        return self.root / "reference" / f"{name}.json"
+
     @property
     def journal(self) -> Path:
         """Optuna's journal of all studies."""

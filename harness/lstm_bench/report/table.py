@@ -224,3 +224,14 @@ def figure(value: Any) -> str:
 def thousands(value: float) -> str:
     """A large number for a table: 108,839 as 109k."""
     return f"{value / 1000:,.0f}k" if value >= 10_000 else f"{value:,.0f}"
+
+
+def duration(seconds: float) -> str:
+    """A time as a person says it: `2.2 s`, `1 min 20 s`, `2 h 5 min`."""
+    if round(seconds, 1) < 60:
+        return f"{seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    return f"{hours} h {rest} min" if rest else f"{hours} h"

@@ -104,7 +104,7 @@ def read_suite(name: str) -> list[StudyTable]:
     studies = common.pop("study", None)
     if not isinstance(studies, list) or not studies:
         raise UsageError(f"{path}: expected [[study]] tables; a file of one study is run by `lstm-bench search`")
-    return [_study(common | study if isinstance(study, dict) else study, path) for study in studies]
+    return [study_in(common | study if isinstance(study, dict) else study, path) for study in studies]
 
 
 def read_study(path: Path) -> StudyTable:
@@ -113,7 +113,7 @@ def read_study(path: Path) -> StudyTable:
     Raises:
         UsageError: no such file, or it is not one.
     """
-    return _study(read_toml(path), path)
+    return study_in(read_toml(path), path)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -130,7 +130,12 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} is not TOML: {error}") from None
 
 
-def _study(table: Any, path: Path) -> StudyTable:
+def study_in(table: Any, path: Path) -> StudyTable:
+    """A study's tables, as they stand in a file.
+
+    Raises:
+        UsageError: a key that no study has, or what is no table.
+    """
     if not isinstance(table, dict):
         raise UsageError(f"{path}: a study is {table!r}, expected a table")
     paths = {name: table.get(name, {}) for name in ("search", "confirm", "vary")}

@@ -1,6 +1,7 @@
 """The driver's side of MLflow's writer, a process: says whose files it is to follow, and when they are done."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -28,21 +29,19 @@ class Shipper:
         self._start()
 
     def _start(self) -> None:
-        self._process, control, self._errors = interpreter.take(interpreter.WRITER)
-        self._pipe = Connection(control.detach())
-        self._alive = True
+        self._writer = interpreter.take(interpreter.WRITER)
+        self._pipe = Connection(os.dup(self._writer.control.fileno()))
+        self._alive, self._idle = True, True
 
     def __enter__(self) -> "Shipper":
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._end()
-
-    def _end(self) -> None:
         self._pipe.close()
-        self._process.kill()  # wherever it hangs: what it has not sent stands in the files
-        self._process.wait()
-        self._errors.close()
+        if self._idle:
+            interpreter.give_back(interpreter.WRITER, self._writer)
+        else:
+            self._writer.close()  # wherever it hangs: what it has not sent stands in the files
 
     def follow(self, what: str, name: str) -> None:
         """Send what these files say from now on.
@@ -55,6 +54,7 @@ class Shipper:
             BenchError: the store in the results folder cannot be used. A server's answer is not waited for.
         """
         self._followed = str(self._results.root), self._results.tracking_uri or "", self._task, what, name
+        self._idle = False
         self._tell(*self._followed)
         said = {} if self._results.tracking_uri else self._hear()
         if "failed" in said:
@@ -84,6 +84,7 @@ class Shipper:
                 said = self._hear()
                 yield from said.get("news", ())
             if self._alive:
+                self._idle = not said["finished"]
                 yield from said["finished"]
                 return
             last = self._last_words
@@ -92,13 +93,15 @@ class Shipper:
 
     @property
     def _last_words(self) -> str:
-        self._errors.seek(0)
-        printed = self._errors.read().decode(errors="replace").splitlines()
+        self._writer.errors.seek(0)
+        printed = self._writer.errors.read().decode(errors="replace").splitlines()
         return next((line for line in reversed(printed) if line.strip()), "no last words")
 
     def _replace(self) -> None:
-        self._end()
+        self._pipe.close()
+        self._writer.close()
         self._start()
+        self._idle = False
         self._tell(*self._followed)
 
     def _tell(self, *words: str) -> None:

@@ -184,12 +184,12 @@ class Writer:
 
 
 def main() -> None:
-    """Write until the driver has said that this was all, or is gone."""
+    """Go one errand after another, each until the driver has said that this was all, or is gone."""
     driver = Connection(int(sys.argv[1]))
     try:
-        root, uri, task, what, name = json.loads(driver.recv_bytes())
-        writer = Writer(driver, Errand(Results(Path(root), uri or None), task, what, name))
         while True:
+            root, uri, task, what, name = json.loads(driver.recv_bytes())
+            writer = Writer(driver, Errand(Results(Path(root), uri or None), task, what, name))
             _, ended = json.loads(driver.recv_bytes())
             writer.finish(ended)
     except (EOFError, OSError):

@@ -15,11 +15,12 @@ from lstm_bench.report.figures.drawing import Drawing, png, svg
 from lstm_bench.report.figures.importances import importance_bars
 from lstm_bench.report.figures.learning import learning_curves
 from lstm_bench.report.figures.parallel import parallel_coordinates
+from lstm_bench.report.figures.replications import sequences_to_criterion
 from lstm_bench.report.figures.search import Spent, search_progress
 from lstm_bench.report.figures.slices import slices
 from lstm_bench.report.figures.tradeoff import trade_off
 
-__all__ = ["Drawing", "comparison_figures", "critical_ranks", "png", "study_figures", "svg"]
+__all__ = ["Drawing", "comparison_figures", "critical_ranks", "png", "sequences_to_criterion", "study_figures", "svg"]
 
 
 def study_figures(results: Results, files: StudyFiles, importances: Importances | None = None) -> dict[str, Drawing]:

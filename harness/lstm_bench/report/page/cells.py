@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from lstm_bench.analysis.interval import Interval
-from lstm_bench.report.table import figure
+from lstm_bench.report.table import duration, figure
 
 Look = Literal["", "number", "command", "better", "worse", "equivalent", "undecided"]
 
@@ -86,17 +86,6 @@ def with_interval(interval: Interval | Mapping[str, Any] | None, unit: str = "",
         ends["mean"],
         "number",
     )
-
-
-def duration(seconds: float) -> str:
-    """A time as a person says it: `2.2 s`, `1 min 20 s`, `2 h 5 min`."""
-    if round(seconds, 1) < 60:
-        return f"{seconds:.3g} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
-    hours, rest = divmod(minutes, 60)
-    return f"{hours} h {rest} min" if rest else f"{hours} h"
 
 
 def time(seconds: float | None) -> Cell:

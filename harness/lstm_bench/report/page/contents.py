@@ -3,10 +3,11 @@
 import json
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lstm_bench.analysis.answer import Board, chosen, goal_of
+from lstm_bench.analysis.replication import Replication, kept
 from lstm_bench.analysis.sides import board_of
 from lstm_bench.analysis.versus import Versus, versus
 from lstm_bench.errors import UsageError, unknown
@@ -15,6 +16,8 @@ from lstm_bench.record.study import RunLine, StudyFiles
 from lstm_bench.report.table import fresh
 from lstm_bench.result import RunResult
 from lstm_bench.suites import read_toml
+
+TABLE = "hochreiter1997"  # the published one that `lstm-bench reproduce` makes again
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +104,12 @@ class Report:
     Attributes:
         results: the folder.
         answers: a question each, in the order in which they were asked first.
+        replications: rows of the table of 1997 that were kept there; a report on some studies has none.
     """
 
     results: Results
     answers: list[Answer]
+    replications: Sequence[Replication] = ()
 
     @property
     def studies(self) -> list[Study]:
@@ -129,7 +134,8 @@ def read_report(results: Results, names: Sequence[str] = ()) -> Report:
     for name in names:
         if name not in known:
             raise unknown("study", name, known)
-    return report_of(results, [known[name] for name in dict.fromkeys(names or known)])
+    found = report_of(results, [known[name] for name in dict.fromkeys(names or known)])
+    return found if names else replace(found, replications=kept(results, TABLE))
 
 
 def report_of(results: Results, studies: Iterable[StudyFiles]) -> Report:

@@ -7,12 +7,14 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from lstm_bench.report import replications
 from lstm_bench.report.listing import asked_lines
 from lstm_bench.report.page import tables, verdicts, yardstick
 from lstm_bench.report.page.contents import Report, Study
 from lstm_bench.report.page.environment import places
 from lstm_bench.report.page.pictures import Pictures
 from lstm_bench.report.page.ranks import over_tasks, ranking
+from lstm_bench.report.page.replications import replications_table
 from lstm_bench.report.page.words import sentences
 from lstm_bench.report.table import setting
 
@@ -42,6 +44,8 @@ def document(report: Report, pictures: Pictures) -> str:
         places=places(report),
         ranked=over_tasks(report),
         ranking=ranking,
+        replications=replications,
+        replications_table=replications_table,
         title=title(report),
     )
 

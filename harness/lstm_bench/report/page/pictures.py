@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lstm_bench.report.figures import Drawing
 
 SVG, PNG = "image/svg+xml", "image/png"
+SEQUENCES = "sequences_to_the_criterion"
 MOST_DRAWN = 4  # studies: a study's figures take about a second
 
 Finder = Callable[[Mapping[str, Any], Sequence[Trial]], Importances]
@@ -54,11 +55,13 @@ class Pictures:
         studies: by name; those without any stand in the tables alone.
         answers: of the studies of a question together, by the name of its best.
         ranks: of sides over tasks.
+        replications: of a published table.
     """
 
     studies: Mapping[str, Sequence[Picture]]
     answers: Mapping[str, Sequence[Picture]] = field(default_factory=dict)
     ranks: Sequence[Picture] = ()
+    replications: Sequence[Picture] = ()
 
 
 def draw(report: Report, importances: Finder) -> Pictures:
@@ -70,7 +73,7 @@ def draw(report: Report, importances: Finder) -> Pictures:
         report: whose studies.
         importances: what says of a study which parameters mattered, as `tuning.importance` does.
     """
-    from lstm_bench.report.figures import comparison_figures, critical_ranks, study_figures
+    from lstm_bench.report.figures import comparison_figures, critical_ranks, sequences_to_criterion, study_figures
 
     ranks, winners = over_tasks(report), [answer.best for answer in report.answers]
     drawn = [*winners, *(study for study in report.studies if study not in winners)][:MOST_DRAWN]
@@ -83,6 +86,7 @@ def draw(report: Report, importances: Finder) -> Pictures:
             for one in several
         },
         _embedded({"critical_difference": found} if found else {}),
+        _embedded({SEQUENCES: sequences_to_criterion(report.replications)} if report.replications else {}),
     )
 
 

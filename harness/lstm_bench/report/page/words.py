@@ -6,9 +6,8 @@ from typing import Any, NamedTuple
 
 from lstm_bench.analysis.answer import Board, chosen, goal_of
 from lstm_bench.analysis.verdict import Word
-from lstm_bench.report.page.cells import duration
 from lstm_bench.report.page.contents import Answer, Study
-from lstm_bench.report.table import figure, score, seeds, setting, span
+from lstm_bench.report.table import duration, figure, score, seeds, setting, span
 
 BESIDE = {"better": "better than", "worse": "worse than", "undecided": "not told apart from"}
 TOLD = {"worse": "worse", "equivalent": "equivalent", "undecided": "not told apart from it", "better": "better"}

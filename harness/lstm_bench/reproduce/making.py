@@ -1,0 +1,168 @@
+"""A row's study, run or gone on with, and what it says."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+
+from lstm_bench.analysis.answer import Board, chosen
+from lstm_bench.analysis.censored import Time
+from lstm_bench.analysis.replication import Column, Replication, keep, kept
+from lstm_bench.bench import run_study
+from lstm_bench.errors import BenchError, UsageError
+from lstm_bench.execute import facts
+from lstm_bench.record.disk import write_whole
+from lstm_bench.record.files import Results
+from lstm_bench.record.run import RunFiles
+from lstm_bench.record.study import StudyFiles
+from lstm_bench.report.replications import as_csv
+from lstm_bench.reproduce.rows import QUICK, Row, Table
+from lstm_bench.result import RunResult, Status
+from lstm_bench.task import told
+from lstm_bench.tuning.study import FRESH_SEEDS_FROM, Question, differences
+
+FAILED = (Status.CRASHED, Status.OUT_OF_MEMORY, Status.TIMED_OUT)  # no trial; one that diverges is, and fails
+REACHED = "target/sequences"
+ORIGIN = ("cpu", "cores", "system", "python", "commit", "diff", "command")  # of a run's machine
+COMPUTES = ("lstm-bench", "torch", "numba", "numpy")  # whose versions a table says
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One row in one column, to be made.
+
+    Attributes:
+        table: whose row.
+        row: which.
+        column: which.
+        question: its study's.
+    """
+
+    table: Table
+    row: Row
+    column: Column
+    question: Question
+
+    @property
+    def name(self) -> str:
+        """Its study's, where nothing of the same name asked something else."""
+        return f"{self.table.name}-{self.row.id}-{self.column}"
+
+    def made(self, results: Results, *, workers: int, console: Console) -> Replication:
+        """Its answer, run where it is not there yet, and written beside the table's other rows.
+
+        Raises:
+            BenchError: a trial could not be run to its end, or the study's own.
+            KeyboardInterrupt: what is done is kept.
+        """
+        board = self._known(results) or run_study(
+            self.question, name=None, stem=self.name, results=results, workers=workers, console=console
+        )
+        found = replication(self, board, results)
+        _add(found, self.table, results)
+        return found
+
+    def _known(self, results: Results) -> Board | None:
+        """The board of a study of this folder that answered this question already, with as many trials."""
+        for one in kept(results, self.table.name):
+            files = results.study(one.study)
+            if (one.row, one.column) == (self.row.id, self.column) and len(one.times) >= self._trials and files.exists:
+                asked = files.asked
+                now = self.question.asked(facts(self.question.base, asked["facts"]["data"]))
+                return None if differences(asked, now) else files.board
+        return None
+
+    @property
+    def _trials(self) -> int:
+        return self.question.budget.confirm_seeds
+
+
+def jobs(table: Table, rows: Sequence[Row], columns: Sequence[Column], *, quick: bool) -> list[Job]:
+    """What is to be made, in order; all of it is checked before anything runs.
+
+    Args:
+        table: whose rows.
+        rows: some of them.
+        columns: the first one is made whole before the next.
+        quick: few trials each.
+
+    Raises:
+        UsageError: a row asks for what cannot be, a column has none of the rows, or an extra is not installed.
+    """
+    asked = [(row, column) for column in columns for row in rows if column == "faithful" or row.modern is not None]
+    if not asked:
+        raise UsageError(f"none of these rows has the column {' or '.join(columns)}: expected --column faithful")
+    trials = QUICK if quick else None
+    return [Job(table, row, column, Question.of(table.study(row, column, trials), {})) for row, column in asked]
+
+
+def replication(job: Job, board: Board, results: Results) -> Replication:
+    """What the confirming runs of a study say.
+
+    Raises:
+        BenchError: not all of them came to an end that says something.
+    """
+    row, found = job.row, chosen(board)
+    assert found is not None  # else the study has raised
+    files = results.study(board["study"])
+    runs = _trials_of(files, found["trial"], results)
+    ended = [result.metrics for _, result in runs]
+    solved = [metrics for metrics in ended if REACHED in metrics]
+    each: int = told(job.question.task, "eval_sequences", 1)
+    return Replication(
+        row=row.id,
+        label=row.label,
+        column=job.column,
+        control=row.control,
+        paper=row.paper,
+        paper_trials=row.trials,
+        study=files.name,
+        settings=found["settings"],
+        times=[Time(metrics.get(REACHED, row.cap), hit=REACHED in metrics) for metrics in ended],
+        wrong=sum(round(metrics["test/wrong"] * each) for metrics in solved),
+        tested=each * len(solved),
+        error=_mean(solved, "test/error"),
+        mse=_mean(solved, "test/mse"),
+        train_seconds=[metrics["cost/train_seconds"] for metrics in ended],
+        weights=int(ended[0]["model/parameters"]),
+        machine=_origin(runs[0][0].machine),
+        tried=row.tried,
+    )
+
+
+def _add(found: Replication, table: Table, results: Results) -> None:
+    """Write a row beside the table's other ones, in their order."""
+    there = {(one.row, one.column): one for one in [*kept(results, table.name), found]}
+    rows = table.in_order(there.values())
+    keep(results, table.name, rows)
+    write_whole(results.reference(table.name).with_suffix(".csv"), as_csv(rows))
+
+
+def _trials_of(files: StudyFiles, number: int, results: Results) -> list[tuple[RunFiles, RunResult]]:
+    """The confirming runs that were asked for, and how each ended.
+
+    Raises:
+        BenchError: one of them failed, or is lacking.
+    """
+    asked = files.asked["confirm_seeds"]
+    lines = [line for line in files.confirmed(number) if line.seed < FRESH_SEEDS_FROM + asked]
+    runs = [(run, run.result) for run in (results.run(line.run) for line in lines)]
+    found = [(run, result) for run, result in runs if result and result.status not in FAILED]
+    if len(found) < asked:
+        raise BenchError(
+            f"study {files.name}: {asked - len(found)} of {asked} trials failed; {files.path}/trials.jsonl says how"
+        )
+    return found
+
+
+def _origin(machine: Mapping[str, Any]) -> dict[str, Any]:
+    """What a table says of where a run was made: no host, no process."""
+    versions = {name: version for name, version in machine["versions"].items() if name in COMPUTES}
+    return {name: machine[name] for name in ORIGIN if name in machine} | {"versions": versions}
+
+
+def _mean(solved: Sequence[Mapping[str, float]], name: str) -> float | None:
+    values = [metrics[name] for metrics in solved if name in metrics]
+    return statistics.fmean(values) if values else None
