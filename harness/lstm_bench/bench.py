@@ -13,7 +13,7 @@ from lstm_bench.errors import BenchError, first_error_holds
 from lstm_bench.execute import facts
 from lstm_bench.meter import machine
 from lstm_bench.pool import Event, Pool
-from lstm_bench.pool.local import LocalPool
+from lstm_bench.pool.place import LOCAL, Place
 from lstm_bench.record.files import Results
 from lstm_bench.record.ledger import Ledger
 from lstm_bench.record.study import Trial
@@ -21,7 +21,7 @@ from lstm_bench.report.screen import Screen
 from lstm_bench.tracking.shipper import Shipper
 from lstm_bench.tuning.confirm import confirm, still_due
 from lstm_bench.tuning.loop import Search
-from lstm_bench.tuning.study import Question, place
+from lstm_bench.tuning.study import Question, files_of
 
 
 def run_study(
@@ -34,6 +34,7 @@ def run_study(
     console: Console,
     force: bool = False,
     search: bool = True,
+    place: Place = LOCAL,
 ) -> Board:
     """Search, confirm, and write the answer; go on with what a study of the same question has done already.
 
@@ -46,6 +47,7 @@ def run_study(
         console: where progress is shown.
         force: run settings again that are known already.
         search: whether trials are run; else what there is is confirmed.
+        place: where runs execute.
 
     Raises:
         BenchError: the data cannot be had, the name is another question's or another driver's, too many trials
@@ -53,10 +55,10 @@ def run_study(
         KeyboardInterrupt: after the running trials have ended as `killed`.
     """
     with Shipper(results, question.base.task) as shipper, ExitStack() as while_trained:
-        pool = while_trained.enter_context(LocalPool(question.base, workers, run_timeout=question.budget.run_timeout))
+        pool = while_trained.enter_context(place.pool(question.base, workers, question.budget.run_timeout))
         with console.status(f"{name or stem}: reading the data"):
             beneath = facts(question.base, pool.data_digest)
-        files = place(results, name, stem, question.asked(beneath))
+        files = files_of(results, name, stem, question.asked(beneath))
         with files.held() as orderly:
             files.begin(question.to_toml(beneath), machine())
             ledger = Ledger(results, files)

@@ -14,7 +14,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from shell import command, environment
 
 from lstm_bench.allocator import KEEP_MEMORY
-from lstm_bench.pool.child import CHECKPOINT_SECONDS
+from lstm_bench.checkpoint import CHECKPOINT_SECONDS
 from lstm_bench.record.files import Results
 from lstm_bench.speed import measured
 

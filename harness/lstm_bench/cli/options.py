@@ -1,7 +1,10 @@
 """What several commands take, and where they put it."""
 
+import functools
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -37,11 +40,56 @@ AllocatorOption = Annotated[
 TimeoutOption = Annotated[
     float | None, typer.Option("--run-timeout", min=0.1, help="Seconds after which a run counts as hung.")
 ]
+# By field of `pool.place.Place`: what a user writes, and what holds where nobody does.
+PLACE: dict[str, tuple[Any, Any]] = {
+    "kind": (
+        Annotated[
+            Literal["local", "ray"], typer.Option("--pool", help="Where runs execute: here, or on a Ray cluster.")
+        ],
+        "local",
+    ),
+    "ray_address": (
+        Annotated[str, typer.Option(metavar="HOST:PORT", help="Of the cluster's head; auto: of the one here.")],
+        "auto",
+    ),
+    "cpus_per_run": (Annotated[float, typer.Option(min=0.01, help="Cores that a run claims of the cluster.")], 1.0),
+    "gpus_per_run": (
+        Annotated[float, typer.Option(min=0, help="GPUs likewise; a share lets runs have one together.")],
+        0.0,
+    ),
+    "storage_path": (
+        Annotated[
+            str | None,
+            typer.Option(metavar="PATH", help="Where checkpoints of the cluster's runs go: a folder, s3://..., ..."),
+        ],
+        None,
+    ),
+}
 MarginOption = Annotated[
     list[str] | None,
     typer.Option("--margin", metavar="K=V", help="What does not matter, such as score=0.005 or speed=5%. Repeatable."),
 ]
 AcrossOption = Annotated[bool, typer.Option("--across-machines", help="Compare timings of unlike machines, too.")]
+
+
+def placed(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the options that say where runs execute, which it takes together, as `where`."""
+    own = inspect.signature(command)
+    kept = [parameter for name, parameter in own.parameters.items() if name != "where"]
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
+        for name, (kind, default) in PLACE.items()
+    ]
+
+    @functools.wraps(command)
+    def taking(**options: Any) -> None:
+        from lstm_bench.pool.place import Place
+
+        command(where=Place(**{name: options.pop(name) for name in PLACE}), **options)
+
+    taking.__signature__ = own.replace(parameters=[*kept, *added])  # type: ignore[attr-defined]  # what typer reads
+    taking.__annotations__ = {parameter.name: parameter.annotation for parameter in [*kept, *added]}
+    return taking
 
 
 def settings_of(settings: list[str] | None, seed: int | None) -> "dict[str, Value]":
