@@ -20,6 +20,7 @@ from lstm_bench.record.study import Trial
 from lstm_bench.report.screen import Screen
 from lstm_bench.tracking.shipper import Shipper
 from lstm_bench.tuning.confirm import confirm, still_due
+from lstm_bench.tuning.database import Storage, database
 from lstm_bench.tuning.loop import Search
 from lstm_bench.tuning.study import Question, files_of
 
@@ -59,7 +60,7 @@ def run_study(
         with console.status(f"{name or stem}: reading the data"):
             beneath = facts(question.base, pool.data_digest)
         files = files_of(results, name, stem, question.asked(beneath))
-        with files.held() as orderly:
+        with database(results.storage, files.name) as storage, files.held() as orderly:
             files.begin(question.to_toml(beneath), machine())
             ledger = Ledger(results, files)
             left = runs_left(question, ledger)
@@ -68,7 +69,7 @@ def run_study(
                 return _board(question, results, ledger)
             shipper.follow("study", files.name)
             with Screen(console, files.name, question.goal, left) as screen:
-                events = _events(question, beneath, pool, results, ledger, force=force, search=search)
+                events = _events(question, beneath, pool, results, ledger, force=force, search=search, storage=storage)
                 board = _pursue(events, Desk(question, ledger, screen), results, shipper, while_trained.close)
     if board["best"] is None:
         raise BenchError(f"study {files.name}: no trial was complete; {files.path}/trials.jsonl says how each ended")
@@ -106,10 +107,11 @@ def _events(
     *,
     force: bool,
     search: bool,
+    storage: Storage | None,
 ) -> Generator[Event, None, None]:
     """All that is still to be run of a study, in order."""
     if search:
-        yield from Search(question, beneath, pool, results, ledger, force=force).events()
+        yield from Search(question, beneath, pool, results, ledger, force=force, storage=storage).events()
     yield from confirm(question, beneath, _top(question, ledger), pool, results, ledger)
 
 

@@ -33,6 +33,14 @@ TrackingOption = Annotated[
         "--tracking-uri", envvar="LSTM_BENCH_TRACKING_URI", help="Of an MLflow server, such as http://host:5000."
     ),
 ]
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--storage",
+        envvar="LSTM_BENCH_STORAGE",
+        help="Of a database for Optuna, such as postgresql+psycopg://user@host/optuna. Default: a file.",
+    ),
+]
 AllocatorOption = Annotated[
     allocator.Allocator,
     typer.Option("--allocator", envvar=allocator.CHOICE, help="Whether runs keep their memory from step to step."),
@@ -54,7 +62,7 @@ PLACE: dict[str, tuple[Any, Any]] = {
     ),
     "cpus_per_run": (Annotated[float, typer.Option(min=0.01, help="Cores that a run claims of the cluster.")], 1.0),
     "gpus_per_run": (
-        Annotated[float, typer.Option(min=0, help="GPUs likewise; a share lets runs have one together.")],
+        Annotated[float, typer.Option(min=0, help="GPUs likewise, or a share of one.")],
         0.0,
     ),
     "storage_path": (
@@ -101,7 +109,7 @@ def settings_of(settings: list[str] | None, seed: int | None) -> "dict[str, Valu
 
 
 def results_of(context: typer.Context) -> "Results":
-    """The results folder, and the MLflow server that shows it, if any."""
+    """The results folder, with the MLflow server that shows it and the database of its studies, if any."""
     from lstm_bench.record.files import Results
 
     return Results.at(*context.obj)
