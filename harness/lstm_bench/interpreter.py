@@ -85,6 +85,12 @@ def take(module: str) -> Interpreter:
     return _begun.pop(module, None) or start(module)
 
 
+def forgo(module: str) -> None:
+    """End the one that is on its way: nobody will take it."""
+    if module in _begun:
+        _begun.pop(module).close()
+
+
 def give_back(module: str, one: Interpreter) -> None:
     """Leave one that waits for its next task to who takes it; where nobody will, it ends."""
     if module in _wanted and module not in _begun:

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, fields
 from typing import Literal
 
+from lstm_bench import interpreter
 from lstm_bench.errors import UsageError
 from lstm_bench.pool import Pool, cores
 from lstm_bench.pool.local import LocalPool
@@ -62,6 +63,7 @@ class Place:
         """
         if self.kind == "local":
             return LocalPool(warm, workers, run_timeout=run_timeout)
+        interpreter.forgo(interpreter.SERVER)
         with _installed():
             from lstm_bench.pool.ray import RayPool
         return RayPool(warm, workers, self, run_timeout=run_timeout)

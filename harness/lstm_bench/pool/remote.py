@@ -70,7 +70,7 @@ class MailLine:
             EOFError: the driver is gone, or has no more to say.
         """
         try:
-            word: bytes | None = ray.get(self._mailbox.word.remote(self._name))
+            word: bytes | None = _waited_for(self._mailbox.word.remote(self._name))
         except RayError as error:
             raise EOFError from error
         if word is None:
@@ -83,7 +83,7 @@ class MailLine:
 
     def _tell(self, data: bytes, parcel: Parcel) -> None:
         try:
-            ray.get(self._mailbox.tell.remote(self._name, data, parcel))
+            _waited_for(self._mailbox.tell.remote(self._name, data, parcel))
         except RayError as error:
             raise BrokenPipeError from error
 
@@ -91,6 +91,11 @@ class MailLine:
         """When the checkpoint was saved; None where there is none."""
         path = self._files.checkpoint
         return path.stat().st_mtime_ns if path.exists() else None
+
+
+def _waited_for(called: Any) -> Any:
+    """What a call gives. Not by `ray.get`: while a task waits there, Ray gives its cores to another one."""
+    return called.future().result()
 
 
 class Asked(NamedTuple):
