@@ -89,10 +89,10 @@ class RayPool:
 
     def __enter__(self) -> "RayPool":
         connect(self._place.ray_address)
-        self._interrupts.__enter__()  # after Ray has taken SIGTERM for itself
         self._post = Post()
         self._task = as_task(run_task, self._place)
         self._digest = as_task(digest_task, self._place).remote(self._warm.to_dict(), str(Path.cwd()))
+        self._interrupts.__enter__()  # last: Ray has taken SIGTERM for itself
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -214,6 +214,8 @@ class RayPool:
         """Write what is new of a run, then hear what it says."""
         try:
             unpack(run.job.path.parent.parent, message.parcel)
+            self._unsynced.add(RunFiles(run.job.path))
+            self._syncing.due()
         except RecordError as error:
             self._failed = self._failed or error
         match json.loads(message.data):
@@ -223,8 +225,6 @@ class RayPool:
                 yield Started(run.job)
             case {"reading": values}:
                 self._lost.pop(run.job.run_id, None)
-                self._unsynced.add(RunFiles(run.job.path))
-                self._syncing.due()
                 yield Heard(run.job, Reading(**values))
             case {"result": values}:
                 run.result = RunResult.from_dict(values)
@@ -237,13 +237,15 @@ class RayPool:
         """Forget a run whose task is gone; one that could not say how it ended is judged here."""
         del self._running[run.job.run_id]
         run.lock.release()
-        failure, found = self._post.end(run.line), RunFiles(run.job.path).result
+        failure, files = self._post.end(run.line), RunFiles(run.job.path)
+        found = files.result
         # A killed result is an earlier process's, or the driver knows it.
         result = run.result or (found if found and found.status.counts else None)
         try:
             if result is None:
                 result = self._judged(run, failure)
-                write(run.job, result)
+                if files.has_begun or result.status.counts:  # else it would seem to have begun here
+                    write(run.job, result)
         except BenchError as error:
             self._failed = self._failed or error
             result = result or RunResult(Status.KILLED)
