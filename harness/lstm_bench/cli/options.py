@@ -23,7 +23,9 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="K=V", help="One value, such as train.lr=3e-3. Repeatable."),
 ]
-WorkersOption = Annotated[int | None, typer.Option("--workers", min=1, help="Runs at once. Default: one a core.")]
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Runs at once. Default: one a core, here or in the cluster.")
+]
 ResultsOption = Annotated[
     Path, typer.Option("--results", envvar="LSTM_BENCH_RESULTS", help="Where everything is kept.")
 ]
