@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 from typing import Any
 
 import ray
@@ -12,6 +13,7 @@ from lstm_bench.errors import UsageError, in_one_line
 from lstm_bench.plugins import found_alike
 from lstm_bench.pool.place import Place
 
+PATIENCE = 10.0  # seconds for the head to answer
 OURS = "LSTM_BENCH_"  # how the names of our own environment begin
 
 
@@ -24,12 +26,25 @@ def connect(address: str) -> None:
     if ray.is_initialized():
         return
     try:
+        _knock(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # noqa: BLE001  # Ray has many
         raise UsageError(
             f"--ray-address {address}: no Ray cluster answers there; expected a running one, as `ray start --head` "
             f"begins it: {in_one_line(error)}"
         ) from None
+
+
+def _knock(address: str) -> None:
+    """See whether anybody listens at a host and port: Ray's client tries for minutes where nobody does.
+
+    Raises:
+        OSError: nobody does.
+    """
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal() and "://" not in address:
+        with socket.create_connection((host.strip("[]"), int(port)), PATIENCE):
+            pass
 
 
 def room(place: Place) -> int:
