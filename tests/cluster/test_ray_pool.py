@@ -131,7 +131,7 @@ def test_ctrl_c_ends_runs_and_those_that_wait_for_room(results: Results, make_po
     with make_pool(3) as pool, pytest.raises(KeyboardInterrupt):  # noqa: PT012
         for event in all_of(pool, *jobs):
             events.append(event)
-            if isinstance(event, Heard):
+            if [type(one) for one in events].count(Heard) == 1 and isinstance(event, Heard):  # a second one cuts short
                 os.kill(os.getpid(), signal.SIGINT)
     assert [ended(events)[one.run_id].status for one in jobs] == [Status.KILLED] * 3
     assert not any(results.run(one.run_id).is_alive for one in jobs)
@@ -145,7 +145,7 @@ def test_a_run_whose_machine_dies_goes_on_elsewhere_from_its_checkpoint(
     shot = job(results, {**SLOW, "train.steps": 60, "train.eval_every": 5})
     kept = tmp_path / storage if storage else None
     doomed = cluster.add_node(num_cpus=2, num_gpus=1)  # a run that claims a share of its card can be nowhere else
-    results_told, heard, waiting = [], [], [shot]
+    results_told, heard, waiting, spare = [], [], [shot], None
     with make_pool(gpus_per_run=0.5, storage_path=kept and str(kept)) as pool:
         for event in pool.run(lambda: waiting.pop() if waiting else None):
             if isinstance(event, Heard):
@@ -153,12 +153,13 @@ def test_a_run_whose_machine_dies_goes_on_elsewhere_from_its_checkpoint(
                 if event.reading.step == 20 and doomed:
                     cluster.remove_node(doomed, allow_graceful=False)
                     doomed = None
-                    cluster.add_node(num_cpus=2, num_gpus=1)
+                    spare = cluster.add_node(num_cpus=2, num_gpus=1)
             if isinstance(event, Ended):
                 results_told.append(event.result)
                 if event.result.status is Status.KILLED:
                     resumed = len(heard)
                     waiting.append(shot)
+    cluster.remove_node(spare)  # the next test's must be the only one with a card
     killed, finished = results_told
     assert "its machine is gone" in (killed.reason or "")
     assert finished.status is Status.FINISHED
