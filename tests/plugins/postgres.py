@@ -16,10 +16,9 @@ PATIENCE = 60.0  # seconds until it must answer
 
 def binaries() -> Path | None:
     """Where the server's programs are: Debian keeps them off the path. None where there are none."""
-    if found := shutil.which("initdb"):
-        return Path(found).parent
     kept = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
-    return kept[-1].parent if kept else None
+    found = kept[-1] if kept else shutil.which("initdb")
+    return Path(found).parent if found else None
 
 
 class Postgres:
@@ -61,6 +60,7 @@ class Postgres:
         end = time.monotonic() + PATIENCE
         while subprocess.run([self._programs / "pg_isready", "-q", "-h", str(self.folder)], check=False).returncode:
             if self._process.poll() is not None or time.monotonic() > end:
+                self._process.kill()
                 raise RuntimeError(f"no PostgreSQL server:\n{(self.folder / 'log').read_text()}")
             time.sleep(0.1)
 
