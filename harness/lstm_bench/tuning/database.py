@@ -69,9 +69,18 @@ def open_database(address: str, study: str | None = None) -> RDBStorage:
     try:
         with closing(connected(address)) as connection:
             connection.execute("SELECT pg_advisory_lock(%s)", [number_of(TABLES)])
-            # One connection, so that there is none without the lock.
-            engine = {"creator": lambda: connected(address, study), "pool_size": 1, "max_overflow": 0}
-            storage = RDBStorage(address, engine_kwargs={**engine, "pool_pre_ping": True})
+            anybodys = RDBStorage(address)  # by several connections
+        if study is None:
+            return anybodys
+        anybodys.engine.dispose()
+        # One connection, so that there is none without the lock.
+        engine = {"creator": lambda: connected(address, study), "pool_size": 1, "max_overflow": 0}
+        storage = RDBStorage(
+            address,
+            engine_kwargs={**engine, "pool_pre_ping": True},
+            skip_compatibility_check=True,
+            skip_table_creation=True,
+        )
     except (psycopg.Error, SQLAlchemyError, RuntimeError) as error:  # the last: tables of another version of Optuna's
         raise BenchError(f"--storage {address}: the database cannot be used: {in_one_line(error)}") from None
     event.listen(storage.engine, "handle_error", _translate)
