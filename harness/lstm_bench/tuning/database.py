@@ -128,12 +128,13 @@ def _psycopg() -> Any:
     return psycopg
 
 
-def _translate(context: "ExceptionContext") -> None:
+def _translate(context: "ExceptionContext") -> RecordError | None:
     """A database that is gone in mid-study, in our words; a failed ping is none of ours: a new connection follows."""
     from sqlalchemy.exc import OperationalError
 
-    if isinstance(context.sqlalchemy_exception, OperationalError) and not context.is_pre_ping:
-        context.chained_exception = RecordError(
-            f"the database of --storage cannot be written: {in_one_line(context.original_exception)}; mend that, then "
-            "run the same command again: what is recorded is kept"
-        )
+    if context.is_pre_ping or not isinstance(context.sqlalchemy_exception, OperationalError):
+        return None
+    return RecordError(
+        f"the database of --storage cannot be written: {in_one_line(context.original_exception)}; mend that, then run "
+        "the same command again: what is recorded is kept"
+    )
