@@ -142,13 +142,6 @@ def test_on_a_card_it_is_the_slow_loop_started_recorded_and_played(cell: str, ba
 
 
 @pytest.mark.gpu
-def test_on_a_card_shapes_beyond_those_that_are_recorded_are_right_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lstm_bench.cells.graphs.MOST", 0)
-    for seed in range(3):
-        check_against_the_slow_one(Variant(peepholes=True), torch.float32, 5, 24, seed=seed, device="cuda")
-
-
-@pytest.mark.gpu
 @pytest.mark.parametrize("cell", GATED)
 def test_on_a_card_layers_of_one_shape_keep_apart_what_they_play(cell: str) -> None:
     layers, x_BTF = [made(load_cell(cell).variant, seed, 32, 32) for seed in range(3)], torch.randn(8, 50, 32)

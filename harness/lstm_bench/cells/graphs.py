@@ -13,9 +13,9 @@ from torch import Tensor
 Found = tuple[Tensor, ...]
 Loop = Callable[..., Found]
 
-MOST = 16  # recorded by a process; each holds what it is given and gives
+MOST = 16  # that a process keeps; each holds what it is given and gives
 _seen: set[Hashable] = set()
-_recorded: dict[Hashable, "Recording"] = {}
+_recorded: dict[Hashable, "Recording"] = {}  # the one played last at the end
 
 
 class Recording(NamedTuple):
@@ -30,7 +30,7 @@ def played(loop: Loop, *given: Tensor, **constants: Hashable) -> Found:
     """What a loop finds; it may work on what it is given in place.
 
     It is recorded when the same shapes come a second time: the first time warms up what may not be recorded, and lets
-    shapes that come but once pass.
+    shapes that come but once pass. The one that was played longest ago makes room for a new one, and is seen afresh.
 
     Args:
         loop: of tensors on a card; what it does may hang on their shapes and kinds alone.
@@ -38,12 +38,15 @@ def played(loop: Loop, *given: Tensor, **constants: Hashable) -> Found:
         constants: by name, likewise.
     """
     key = (loop, *constants.items(), *((t.shape, t.stride(), t.dtype, t.device) for t in given))
-    if key not in _recorded:
-        if key not in _seen or len(_recorded) == MOST:
-            _seen.add(key)
-            return loop(*given, **constants)
-        _recorded[key] = record(loop, given, constants)
-    recording = _recorded[key]
+    if key not in _seen:
+        _seen.add(key)
+        return loop(*given, **constants)
+    recording = _recorded.pop(key, None) or record(loop, given, constants)
+    if len(_recorded) == MOST:
+        oldest = next(iter(_recorded))
+        del _recorded[oldest]
+        _seen.remove(oldest)
+    _recorded[key] = recording
     for own, other in zip(recording.given, given, strict=True):
         own.copy_(other)
     recording.graph.replay()
