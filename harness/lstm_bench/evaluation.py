@@ -1,5 +1,6 @@
 """How well a model does on a split, in the precision that it is trained in."""
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -27,9 +28,13 @@ def evaluate(
         output = output.float()
         if device.type == "mps":  # it has no float64, in which tallies add up
             output, batch = output.cpu(), cpu_batch
-        for name, tally in task.tallies(output, batch).items():
-            tallies[name] = tallies[name] + tally if name in tallies else tally
+        tallies = added(tallies, task.tallies(output, batch))
     return {name: tally.value for name, tally in tallies.items()}
+
+
+def added(tallies: Mapping[str, Tally], more: Mapping[str, Tally]) -> dict[str, Tally]:
+    """The tallies of all batches so far; none before the first one."""
+    return {name: tallies[name] + tally if name in tallies else tally for name, tally in more.items()}
 
 
 def autocast(device: torch.device, spec: TrainSpec) -> AbstractContextManager[object]:

@@ -21,12 +21,18 @@ from lstm_bench import allocator
 from lstm_bench.cells import sequence
 from lstm_bench.cells.make import load_cell
 from lstm_bench.cells.sequence import PLAIN
+from lstm_bench.meter import synchronize
 
+CPU = torch.device("cpu")
 BATCH, STEPS, WIDTH = 32, 100, 2  # sequences, time steps, features
 SIZES = (32, 64, 128, 256)
 SECONDS = (
     0.3  # that one block of steps takes, about: many steps of one model, since taking turns at each slows the LSTM
 )
+
+
+BLOCKS = {"cpu": 7, "cuda": 3}  # of each side: a card is disturbed by nobody
+WAYS = {"cpu": 2, "cuda": 1}  # that are measured: on a card PyTorch's takes ten times as long
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +78,15 @@ class Readout(nn.Module):
         return answer
 
 
-def paths(cell: str) -> list[str]:
-    """What can work it out here, the one that runs take first; a cell that leaves it to the framework has one."""
-    kernels: Callable[[], str] | None = getattr(load_cell(cell), "kernels", None)
-    return sorted({kernels(), PLAIN}, key=PLAIN.__eq__) if kernels else ["framework"]
+def paths(cell: str, device: str = "cpu") -> list[str]:
+    """What can work it out there, the one that runs take first; a cell that leaves it to the framework has one."""
+    kernels: Callable[[str], str] | None = getattr(load_cell(cell), "kernels", None)
+    return sorted({kernels(device), PLAIN}, key=PLAIN.__eq__) if kernels else ["framework"]
 
 
-def measured(cell: str, hidden: int, *, path: str | None = None, blocks: int = 7, layers: int = 1) -> Speed:
+def measured(
+    cell: str, hidden: int, *, path: str | None = None, blocks: int = 7, layers: int = 1, device: str = "cpu"
+) -> Speed:
     """A cell's step beside that of a bare `nn.LSTM`, on the threads that torch has now.
 
     Args:
@@ -87,15 +95,17 @@ def measured(cell: str, hidden: int, *, path: str | None = None, blocks: int = 7
         path: one of `paths`; None: the first.
         blocks: of each, in turns.
         layers: one on the other.
+        device: `cpu` or `cuda`.
     """
     torch.manual_seed(0)
-    make = load_cell(cell)
+    make, place = load_cell(cell), torch.device(device)
     with sequence.plain() if path == PLAIN else nullcontext():
-        own = stepper(Stack(make(hidden if depth else WIDTH, hidden) for depth in range(layers)), hidden)
-        bare = stepper(nn.LSTM(WIDTH, hidden, layers, batch_first=True), hidden)
-        steps = max(3, round(SECONDS / block(bare, 3)))
-        block(own, 3)
-        pairs = [(block(own, steps), block(bare, steps)) for _ in range(blocks)]
+        own = stepper(Stack(make(hidden if depth else WIDTH, hidden) for depth in range(layers)), hidden, device=place)
+        bare = stepper(nn.LSTM(WIDTH, hidden, layers, batch_first=True), hidden, device=place)
+        for side in (own, bare):
+            block(side, 3, place)  # warms up
+        counts = [max(3, round(SECONDS / block(side, 3, place))) for side in (own, bare)]
+        pairs = [(block(own, counts[0], place), block(bare, counts[1], place)) for _ in range(blocks)]
     return Speed(
         1e3 * statistics.median(one for one, _ in pairs), statistics.median(one / other for one, other in pairs)
     )
@@ -111,9 +121,12 @@ class Stack(nn.ModuleList):
         return x_BTF, None
 
 
-def stepper(layer: nn.Module, hidden: int, *, batch: int = BATCH, steps: int = STEPS) -> Callable[[], None]:
+def stepper(
+    layer: nn.Module, hidden: int, *, batch: int = BATCH, steps: int = STEPS, device: torch.device = CPU
+) -> Callable[[], None]:
     """A training step of a layer on fixed data."""
-    network, x_BTF, target = Readout(layer, hidden), torch.randn(batch, steps, WIDTH), torch.randn(batch, 1)
+    network = Readout(layer, hidden).to(device)
+    x_BTF, target = torch.randn(batch, steps, WIDTH).to(device), torch.randn(batch, 1).to(device)
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
 
     def step() -> None:
@@ -124,11 +137,13 @@ def stepper(layer: nn.Module, hidden: int, *, batch: int = BATCH, steps: int = S
     return step
 
 
-def block(step: Callable[[], None], count: int) -> float:
+def block(step: Callable[[], None], count: int, device: torch.device = CPU) -> float:
     """Seconds a step, over so many in a row."""
+    synchronize(device)
     since = time.perf_counter()
     for _ in range(count):
         step()
+    synchronize(device)
     return (time.perf_counter() - since) / count
 
 
@@ -138,17 +153,18 @@ def weights(cell: str, inputs: int, hidden: int) -> int:
         return sum(p.numel() for p in load_cell(cell)(inputs, hidden).parameters())
 
 
-def all_measured(cells: Sequence[str], *, layers: int = 1) -> Iterator[Row]:
+def all_measured(cells: Sequence[str], *, layers: int = 1, device: str = "cpu") -> Iterator[Row]:
     """Each cell, by each path that there is for it, at each size; one thread, in a process that has runs' allocator.
 
     Args:
         cells: names, or `module:attr`.
         layers: one on the other.
+        device: `cpu` or `cuda`.
 
     Raises:
         CalledProcessError: that process failed; it has said why.
     """
-    command = [sys.executable, "-P", "-m", "lstm_bench.speed", str(layers), *cells]
+    command = [sys.executable, "-P", "-m", "lstm_bench.speed", device, str(layers), *cells]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | allocator.added()) as child:  # noqa: S603  # our own module
         for line in child.stdout or ():
             found = json.loads(line)
@@ -157,14 +173,17 @@ def all_measured(cells: Sequence[str], *, layers: int = 1) -> Iterator[Row]:
         raise subprocess.CalledProcessError(child.returncode, command)
 
 
-def main(layers: int, cells: Sequence[str]) -> None:
+def main(device: str, layers: int, cells: Sequence[str]) -> None:
     """Measure here, and print a line of JSON for each row."""
     torch.set_num_threads(1)
     for cell in cells:
-        for path in paths(cell):
-            speeds = {size: astuple(measured(cell, size, path=path, layers=layers)) for size in SIZES}
+        for path in paths(cell, device)[: WAYS[device]]:
+            speeds = {}
+            for size in SIZES:
+                found = measured(cell, size, path=path, blocks=BLOCKS[device], layers=layers, device=device)
+                speeds[size] = astuple(found)
             print(json.dumps({"cell": cell, "path": path, "speeds": speeds}), flush=True)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2:])
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3:])

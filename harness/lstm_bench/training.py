@@ -20,6 +20,7 @@ from lstm_bench.task import Batch, Task
 from lstm_bench.train_state import TrainState
 
 Share = Callable[[], float]  # of the budget that is used by now
+Judge = Callable[[TrainState, Task, TrainSpec], dict[str, float]]
 
 
 class Sums(NamedTuple):
@@ -34,7 +35,7 @@ class Learner(NamedTuple):
     """How a window is trained, and how well it went: what the loop calls in turn."""
 
     window: Callable[[TrainState, Task, TrainSpec, Iterator[Batch], Share], Sums]
-    judge: Callable[[TrainState, Task, TrainSpec], dict[str, float]]
+    judge: Judge
 
 
 def train(

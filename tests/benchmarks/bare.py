@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from lstm_bench.execute import spec_of
+from lstm_bench.meter import synchronize
 from lstm_bench.model import SequenceModel
 
 
@@ -21,9 +22,11 @@ def loop(settings: dict[str, Any]) -> None:
     task.prepare()
     torch.set_num_threads(spec.threads)
     torch.manual_seed(spec.seed)
-    model = SequenceModel(task.signature, spec.model)
+    device = torch.device(spec.device)
+    model = SequenceModel(task.signature, spec.model, spec.cell).to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=asked.lr, weight_decay=0.0, fused=True)
-    for step, batch in enumerate(task.batches("train", asked.batch_size, spec.seed), 1):
+    for step, cpu_batch in enumerate(task.batches("train", asked.batch_size, spec.seed), 1):
+        batch = cpu_batch.to(device)
         output, _ = model(batch.inputs)
         loss = task.loss(output, batch)
         optimizer.zero_grad()
@@ -33,9 +36,11 @@ def loop(settings: dict[str, Any]) -> None:
         if step % asked.eval_every == 0:
             model.eval()
             with torch.no_grad():
-                for held_out in task.batches("valid", 64, spec.seed):
+                for cpu_held_out in task.batches("valid", 64, spec.seed):
+                    held_out = cpu_held_out.to(device)
                     task.tallies(model(held_out.inputs)[0], held_out)
             model.train()
+            synchronize(device)
             print(json.dumps({"step": step, "at": time.time()}), flush=True)
         if step == asked.steps:
             return

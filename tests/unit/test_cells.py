@@ -13,7 +13,7 @@ import numba
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.testing import assert_close
 
 from lstm_bench import plugins
@@ -86,16 +86,18 @@ def made(variant: Variant, seed: int = 0, inputs: int = 4, hidden: int = 6) -> G
     return cell
 
 
-def check_against_the_slow_one(variant: Variant, kind: torch.dtype, batch: int = 3, hidden: int = 6) -> None:
-    cell, near = made(variant, hidden=hidden), 1e-13 if kind == torch.float64 else 1e-5
+def check_against_the_slow_one(
+    variant: Variant, kind: torch.dtype, batch: int = 3, hidden: int = 6, *, seed: int = 0, device: str = "cpu"
+) -> None:
+    cell, near = made(variant, seed, hidden=hidden), 1e-13 if kind == torch.float64 else 1e-5
     x_BTF, h, c = torch.randn(batch, 9, 4), torch.randn(batch, hidden), torch.randn(batch, hidden)
     weights = [torch.randn(batch, 9, hidden), torch.randn(batch, hidden), torch.randn(batch, hidden)]
 
-    def outcome(kind: torch.dtype, path: Callable[..., Any]) -> list[Tensor]:
-        own = cell.to(kind)
-        leaves = [t.detach().to(kind).requires_grad_() for t in (x_BTF, h, c)]
+    def outcome(kind: torch.dtype, path: Callable[..., Any], device: str = "cpu") -> list[Tensor]:
+        own = cell.to(device, kind)
+        leaves = [t.detach().to(device, kind).requires_grad_() for t in (x_BTF, h, c)]
         outputs = path(own, *leaves)
-        total = sum((out * weight.to(kind)).sum() for out, weight in zip(outputs, weights, strict=True))
+        total = sum((out * weight.to(device, kind)).sum() for out, weight in zip(outputs, weights, strict=True))
         inputs = [*leaves, *own.parameters()]
         return [*outputs, *torch.autograd.grad(total, inputs, materialize_grads=True)]
 
@@ -103,9 +105,9 @@ def check_against_the_slow_one(variant: Variant, kind: torch.dtype, batch: int =
         y, (h, c) = own(x, (h, c))
         return y, h, c
 
-    found, right = outcome(kind, fast), outcome(torch.float64, slow)
+    found, right = outcome(kind, fast, device), outcome(torch.float64, slow)
     for one, other in zip(found, right, strict=True):
-        assert_close(one.double(), other, rtol=near, atol=near * 10)
+        assert_close(one.cpu().double(), other, rtol=near, atol=near * 10)
 
 
 @pytest.mark.parametrize("variant", variants(), ids=repr)
@@ -132,16 +134,30 @@ def test_the_kernels_of_every_variant_are_the_slow_loop(variant: Variant, kind: 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("cell", GATED)
-def test_on_a_card_it_is_what_it_is_here(cell: str) -> None:
-    here, x_BTF = made(load_cell(cell).variant, hidden=32), torch.randn(8, 50, 4)
+@pytest.mark.parametrize(("batch", "hidden"), [(3, 6), (33, 128)], ids=["part of a tile", "tiles"])
+def test_on_a_card_it_is_the_slow_loop_started_recorded_and_played(cell: str, batch: int, hidden: int) -> None:
+    assert sequence.path_of(torch.empty(0, device="cuda")) is sequence.kernels("cuda") is not None
+    for seed in range(4):
+        check_against_the_slow_one(load_cell(cell).variant, torch.float32, batch, hidden, seed=seed, device="cuda")
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("cell", GATED)
+def test_on_a_card_layers_of_one_shape_keep_apart_what_they_play(cell: str) -> None:
+    layers, x_BTF = [made(load_cell(cell).variant, seed, 32, 32) for seed in range(3)], torch.randn(8, 50, 32)
+    here = nn.ModuleList(layers)
     there = copy.deepcopy(here).cuda()
     found = []
-    for own, x in ((here, x_BTF), (there, x_BTF.cuda())):
-        y_BTH, _ = own(x)
+    for own, x in ((here, x_BTF), *[(there, x_BTF.cuda())] * 3):
+        own.zero_grad()
+        y_BTH = x
+        for layer in own:
+            y_BTH, _ = layer(y_BTH)
         y_BTH.pow(2).mean().backward()
         found.append([y_BTH.detach().cpu(), *(weight.grad.cpu() for weight in own.parameters())])
-    for one, other in zip(*found, strict=True):
-        assert_close(one, other, rtol=1e-4, atol=1e-5)
+    for right, *others in zip(*found, strict=True):
+        for other in others:
+            assert_close(other, right, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("path", [nullcontext, sequence.plain], ids=["kernels", "plain"])
@@ -164,7 +180,7 @@ def test_without_numba_pytorch_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr("lstm_bench.cells.kernels", raising=False)
     monkeypatch.setitem(sys.modules, "numba", None)
     try:
-        assert Gated.kernels() == "PyTorch"
+        assert Gated.kernels("cpu") == "PyTorch"
         Gated.warm()
         check_against_the_slow_one(Variant(), torch.float32)
     finally:
@@ -175,7 +191,8 @@ def test_what_works_a_cell_out_is_a_fact_where_there_are_two_ways() -> None:
     asked = RunSpec(task="adding").with_values({"model.cell": "peephole"})
     assert facts(asked, "data")["kernels"].startswith("numba ")
     assert "kernels" not in facts(asked.with_values({"model.cell": "lstm"}), "data")
-    assert "kernels" not in facts(asked.with_values({"device": "cuda"}), "data")
+    there = facts(asked.with_values({"device": "cuda"}), "data")["kernels"]
+    assert there.startswith("triton ") if sequence.kernels("cuda") else there == "PyTorch"
 
 
 COMPILED = """

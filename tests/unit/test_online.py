@@ -24,8 +24,8 @@ from lstm_bench.task import Signature
 
 pytest.importorskip("numba")
 from lstm_bench.learners import kernels
-from lstm_bench.learners.net import Bounds
-from lstm_bench.learners.online import OnlineModel, _data, network
+from lstm_bench.learners.net import Bounds, data_of
+from lstm_bench.learners.online import OnlineModel, network
 
 EXACT: Any = {"rtol": 0, "atol": 1e-10}
 NETS = [
@@ -119,7 +119,7 @@ def test_it_answers_and_learns_as_the_plain_cell_under_autograd(
             losses.append(loss)
             norms.append(norm)
     sums = np.zeros(3)
-    data = _data(inputs, lengths_B, every_step=every_step)
+    data = data_of(inputs, lengths_B, every_step=every_step)
     packed = fast.packed()
     done = kernels.learn(packed.net, data, aims.numpy(), 0.5, np.zeros((0, 2)), 0, NO_END, sums)
     packed.unpack()
@@ -146,7 +146,7 @@ def test_who_is_met_is_all_below_the_bounds(room: int, count: int, allowed_more:
 
     first = next((k for k in range(1, count + 1) if errors[k - 1] < 0.4 and holds(k)), None)
     latest = np.ones((room, 2))
-    data = _data(inputs, lengths_B, every_step=False)
+    data = data_of(inputs, lengths_B, every_step=False)
     done = kernels.learn(fast.packed().net, data, aims.numpy(), 1e-300, latest, 0, bounds, np.zeros(3))
     assert done == (-first if first else count)
     kept = ([1.0] * room + errors[: abs(done)])[-room:]

@@ -22,7 +22,7 @@ def test_a_gated_cell_is_measured_by_its_kernels_and_by_pytorch() -> None:
 def test_a_path_is_the_one_that_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[ModuleType] = []
 
-    def block(step: Callable[[], None], _: int) -> float:
+    def block(step: Callable[[], None], *_: object) -> float:
         step()
         seen.append(sequence.path_of(torch.empty(0)))
         return 1.0

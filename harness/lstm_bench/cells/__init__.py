@@ -10,8 +10,8 @@ It may offer more; each of these is optional:
         others zero. Without it a cell's biases start as its constructor leaves them.
     recurrent: a property: the weights [G H, H] from the output before to the G gates, which
         `model.recurrent = "orthogonal"` draws anew.
-    kernels(): a class method: what works it out on a CPU, by name and version: a fact beneath its runs, whose last bits
-        depend on it.
+    kernels(device): a class method: what works it out on a `cpu` or on `cuda`, by name and version: a fact beneath its
+        runs, whose last bits depend on it.
     warm(): a class method: have that compiled before a run is timed, where possible in what its process forks from.
     check(hidden, **options): a static method that raises ValueError where these do not go together, before any run.
 """

@@ -44,9 +44,9 @@ class Gated(nn.Module):
             bias_H.copy_(start.get(gate, torch.zeros_like(forget_H)))
 
     @classmethod
-    def kernels(cls) -> str:
-        """By numba where it is, else by PyTorch."""
-        fast = sequence.kernels()
+    def kernels(cls, device: str) -> str:
+        """By numba or Triton where there is such, else by PyTorch."""
+        fast = sequence.kernels(device)
         return fast.NAME if fast else sequence.PLAIN
 
     @classmethod

@@ -90,8 +90,8 @@ def warm(spec: RunSpec) -> None:
 
 
 def kernels(spec: RunSpec) -> dict[str, str]:
-    """What works out a run's cell on a CPU, as `kernels`; nothing where there is but one way."""
-    name = getattr(load_cell(spec.model.cell), "kernels", nothing)() if spec.device == "cpu" else None
+    """What works out a run's cell on its device, as `kernels`; nothing where there is but one way."""
+    name = getattr(load_cell(spec.model.cell), "kernels", nothing)(spec.device)
     return {"kernels": name} if name else {}
 
 

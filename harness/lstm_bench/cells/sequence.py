@@ -5,8 +5,9 @@ of all steps; the weights' gradients are then one product over all of them.
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -17,19 +18,24 @@ from torch.autograd.function import once_differentiable
 from lstm_bench.cells import engine
 from lstm_bench.cells.engine import Steps, Variant
 
-KINDS = (torch.float32, torch.float64)  # that there are kernels for
 PLAIN = "PyTorch"  # the path that is always there
 _wanted = [True]
 
 
+ROOMS: Mapping[str, str] = {"cpu": "kernels", "cuda": "fused"}
+
+
 @functools.cache
-def kernels() -> ModuleType | None:
-    """`lstm_bench.cells.kernels`; None where there is no numba, or one that does not go with this NumPy."""
+def kernels(device: str = "cpu") -> ModuleType | None:
+    """The room whose kernels work out a sequence on such a device.
+
+    None where there is none, or what it needs is not there: numba on a CPU, and one that goes with this NumPy; Triton,
+    which torch brings along, on a card.
+    """
     try:
-        from lstm_bench.cells import kernels  # noqa: PLC0415  # an extra, and slow to import where nobody needs it
-    except ImportError:
+        return import_module(f"lstm_bench.cells.{ROOMS[device]}")  # slow, where nobody needs it
+    except (KeyError, ImportError):
         return None
-    return kernels
 
 
 @contextmanager
@@ -43,9 +49,12 @@ def plain() -> Iterator[None]:
 
 
 def path_of(z: Tensor) -> ModuleType:
-    """What works out a sequence like this one: `kernels` or `engine`, which have the same `run` and `back`."""
-    fits = _wanted[-1] and z.device.type == "cpu" and z.dtype in KINDS
-    return (fits and kernels()) or engine
+    """What works out a sequence like this one: its device's kernels or `engine`, which have the same `run` and `back`.
+
+    Kernels are for the kinds of number that they say.
+    """
+    fast = kernels(z.device.type) if _wanted[-1] else None
+    return fast if fast and z.dtype in fast.KINDS else engine
 
 
 def layer(

@@ -6,7 +6,6 @@ solves soon is no test of learning. Their units are logistic and the output feed
 `rnn` (the same function but for scale and shift), and the output does not feed back.
 """
 
-import inspect
 from collections.abc import Iterator, Mapping
 from math import exp, tanh
 from typing import cast
@@ -17,10 +16,9 @@ from numba import float64, int64
 from torch import Tensor, nn
 
 from lstm_bench.cells.kept import kept, part
-from lstm_bench.evaluation import EVAL_BATCH
 from lstm_bench.learners import net
-from lstm_bench.learners.judged import Judged, judged_on
-from lstm_bench.learners.net import BOUNDS, Bounds, Floats, Whole
+from lstm_bench.learners.judged import Judged, bounds_of, judge_on_valid
+from lstm_bench.learners.net import BOUNDS, Bounds, Floats, Whole, data_of
 from lstm_bench.model import SequenceModel
 from lstm_bench.spec import ModelSpec, TrainSpec, Value
 from lstm_bench.task import Batch, Signature, Task, generator
@@ -38,17 +36,13 @@ def network(signature: Signature, spec: ModelSpec, options: Mapping[str, Value])
 
 def learner() -> Learner:
     """What the loop calls. A step is `batch_size` guesses, and `sequences` counts guesses."""
-    drawn: dict[str, list[Batch]] = {}
+    train: list[Batch] = []  # drawn once
 
     def window(state: TrainState, task: Task, spec: TrainSpec, _: Iterator[Batch], share: Share) -> Sums:
-        drawn.setdefault("train", [next(task.batches("train", TRIED_ON, state.seed))])
-        return guess(state, cast(Judged, task), spec, drawn["train"][0], share)
+        train.extend(() if train else [next(task.batches("train", TRIED_ON, state.seed))])
+        return guess(state, cast(Judged, task), spec, train[0], share)
 
-    def judge(state: TrainState, task: Task, _: TrainSpec) -> dict[str, float]:
-        drawn.setdefault("valid", list(task.batches("valid", EVAL_BATCH, state.seed)))
-        return judged_on(drawn["valid"], state.model, cast(Judged, task))
-
-    return Learner(window, judge)
+    return Learner(window, judge_on_valid())
 
 
 def guess(state: TrainState, task: Judged, spec: TrainSpec, train: Batch, share: Share) -> Sums:
@@ -56,10 +50,8 @@ def guess(state: TrainState, task: Judged, spec: TrainSpec, train: Batch, share:
 
     The loss is the share of the training set that a guess never came to, since it had failed before.
     """
-    criterion, count = task.criterion, len(train.inputs)
-    bounds = Bounds(criterion.error, criterion.allowed, criterion.mean)
-    x, aims = train.inputs.double().numpy(), task.aims(train).double().numpy()
-    lengths = np.full(count, x.shape[1]) if train.lengths is None else train.lengths.numpy()
+    data = data_of(train.inputs, train.lengths, every_step=False)
+    aims, bounds = task.aims(train).double().numpy(), bounds_of(task)
     parts = weights_of(state.model)
     loss, hit = 0.0, False
     while not hit:
@@ -67,7 +59,7 @@ def guess(state: TrainState, task: Judged, spec: TrainSpec, train: Batch, share:
         size = (spec.batch_size, sum(part.numel() for part in parts))
         guesses = RANGE * (2 * torch.rand(size, generator=random, dtype=torch.float64) - 1)
         came = np.zeros(1, np.int64)
-        found = int(trial(guesses.numpy(), len(parts[2]), x, lengths, aims, bounds, came))
+        found = int(trial(guesses.numpy(), len(parts[2]), data.features, data.lengths, aims, bounds, came))
         hit = found < spec.batch_size
         if hit:
             nn.utils.vector_to_parameters(guesses[found].float(), parts)
@@ -75,7 +67,7 @@ def guess(state: TrainState, task: Judged, spec: TrainSpec, train: Batch, share:
         state.step += 1
         state.sequences += tried
         state.timesteps += int(came[0])
-        loss += 1 - came[0] / (tried * int(lengths.sum()))
+        loss += 1 - came[0] / (tried * int(data.lengths.sum()))
         if state.step % spec.eval_every == 0 or share() >= 1:
             break
     return Sums(torch.tensor(loss), torch.tensor(0.0), torch.tensor(0.0))
@@ -131,4 +123,4 @@ def _trial(guesses: Floats, hidden: int, x: Floats, lengths: Whole, aims: Floats
 
 
 TRIAL = int64(float64[:, ::1], int64, float64[:, :, ::1], int64[::1], float64[:, ::1], BOUNDS, int64[::1])
-trial = kept(_trial, TRIAL, [net], inspect.getsource(read))
+trial = kept(_trial, TRIAL, [net])  # numba sees a change of this file itself

@@ -1,12 +1,17 @@
 """What a task of 1997 tells a learner besides, and how well a model does by its criterion."""
 
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
+from lstm_bench.evaluation import EVAL_BATCH, added
+from lstm_bench.learners.net import Bounds
+from lstm_bench.spec import TrainSpec
 from lstm_bench.task import Batch, Tally, Task
+from lstm_bench.train_state import TrainState
+from lstm_bench.training import Judge
 
 
 class Criterion(Protocol):
@@ -50,14 +55,29 @@ class Judged(Task, Protocol):
         ...
 
 
+def bounds_of(task: Judged) -> Bounds:
+    """A task's criterion as the kernels see it."""
+    return Bounds(task.criterion.error, task.criterion.allowed, task.criterion.mean)
+
+
+def judge_on_valid() -> Judge:
+    """Judges by the valid split, which it draws once."""
+    valid: list[Batch] = []
+
+    def judge(state: TrainState, task: Task, _: TrainSpec) -> dict[str, float]:
+        valid.extend(() if valid else task.batches("valid", EVAL_BATCH, state.seed))
+        return judged_on(valid, state.model, cast(Judged, task))
+
+    return judge
+
+
 @torch.no_grad()
 def judged_on(batches: Iterable[Batch], model: nn.Module, task: Judged) -> dict[str, float]:
     """A model's scores on batches; on the first of them alone, where these have more wrong sequences than all may."""
     tallies: dict[str, Tally] = {}
     for batch in batches:
         output, _ = model(batch.inputs, None, batch.lengths)
-        for name, tally in task.tallies(output.float(), batch).items():
-            tallies[name] = tallies[name] + tally if name in tallies else tally
+        tallies = added(tallies, task.tallies(output.float(), batch))
         if tallies["wrong"].total >= task.criterion.allowed:
             break
     return {name: tally.value for name, tally in tallies.items()}

@@ -12,7 +12,7 @@ from lstm_bench.cells.kept import kept
 from lstm_bench.learners import block, net, rule
 from lstm_bench.learners.block import advance, look, speak
 from lstm_bench.learners.net import BOUNDS, DATA, NET, Bounds, Data, Floats, Net
-from lstm_bench.learners.rule import blame, blame_head, met, move, remember
+from lstm_bench.learners.rule import blame, blame_head, met, move, move_column, remember
 
 ROOMS = (net, block, rule)
 SUMS = ("reassoc", "contract", "nsz", "arcp")  # may be taken in another order, as vectors take them; NaN stays NaN
@@ -67,8 +67,7 @@ def _learn(
     out, error = np.zeros(outputs), np.zeros(outputs)
     cell_did, gate_did = np.zeros((cells, len(sees))), np.zeros((cells, len(sees)))
     cell_read, gate_read = np.zeros((cells, read.shape[1])), np.zeros((cells, read.shape[1]))
-    down, down_read = np.zeros_like(seen), np.zeros_like(read)
-    down_head, down_skip = np.zeros_like(head), np.zeros_like(skip)
+    down, down_read, down_head = np.zeros_like(seen), np.zeros_like(read), np.zeros_like(head)
     for b in range(len(data.lengths)):
         cell_did[:], gate_did[:], cell_read[:], gate_read[:] = 0.0, 0.0, 0.0, 0.0
         say[:], held[:], token = 0.0, 0.0, -1
@@ -86,7 +85,7 @@ def _learn(
                 off = aims[b, t if every_step else 0, k] - out[k]
                 error[k] = off * out[k] * (1.0 - out[k])
                 largest, total, loss = max(largest, abs(off)), total + abs(off), loss + 0.5 * off * off
-            blame_head(error, heard, token, down_head, down_skip)
+            blame_head(error, heard, down_head)
             for j in range(cells):
                 reaches = 0.0
                 for k in range(outputs):
@@ -98,8 +97,8 @@ def _learn(
             down *= net.there
             down_head *= net.head_there
             square = move(seen, down, rate) + move(read, down_read, rate)
-            square += move(head, down_head, rate) + move(skip, down_skip, rate)
-            down[:], down_read[:], down_head[:], down_skip[:] = 0.0, 0.0, 0.0, 0.0
+            square += move(head, down_head, rate) + move_column(skip, token, error, rate)
+            down[:], down_read[:], down_head[:] = 0.0, 0.0, 0.0
             sums[1], sums[2] = sums[1] + sqrt(square), max(sums[2], sqrt(square))
         sums[0] += loss
         if len(latest):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import boolean, float64, int64, types
 from numpy.typing import NDArray
+from torch import Tensor
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
@@ -61,6 +62,15 @@ class Bounds(NamedTuple):
     error: float
     allowed: int
     mean: float
+
+
+def data_of(inputs: Tensor, lengths: Tensor | None, *, every_step: bool) -> Data:
+    """Sequences, [B, T] tokens or [B, T, F] features, as the kernels see them."""
+    count, steps = inputs.shape[:2]
+    lengths_B = np.full(count, steps) if lengths is None else lengths.numpy()
+    if inputs.is_floating_point():
+        return Data(inputs.double().contiguous().numpy(), np.zeros((0, 0), np.int64), lengths_B, every_step)
+    return Data(np.zeros((0, 0, 0)), inputs.contiguous().numpy(), lengths_B, every_step)
 
 
 MATRIX = float64[:, ::1]

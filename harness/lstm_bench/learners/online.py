@@ -8,10 +8,9 @@ import torch
 from torch import Tensor
 
 from lstm_bench.cells.h97 import H97
-from lstm_bench.evaluation import EVAL_BATCH
 from lstm_bench.learners import kernels
-from lstm_bench.learners.judged import Judged, judged_on
-from lstm_bench.learners.net import Bounds, Data, Floats, Net
+from lstm_bench.learners.judged import Judged, bounds_of, judge_on_valid
+from lstm_bench.learners.net import Floats, Net, data_of
 from lstm_bench.model import OneHot, SequenceModel, State
 from lstm_bench.spec import ModelSpec, TrainSpec, Value
 from lstm_bench.task import Batch, Signature, Task
@@ -43,7 +42,7 @@ class OnlineModel(SequenceModel):
         lengths: Tensor | None = None,
     ) -> tuple[Tensor, State]:
         """Outputs [B, T, C] or [B, C] in float64, zero behind a sequence's end; no state is carried."""
-        data = _data(inputs, lengths, every_step=self.every_step)
+        data = data_of(inputs, lengths, every_step=self.every_step)
         steps = inputs.shape[1] if self.every_step else 1
         out = np.zeros((len(inputs), steps, self.head.out_features))
         kernels.answer(self.packed().net, data, out)
@@ -85,14 +84,12 @@ def network(signature: Signature, spec: ModelSpec, options: Mapping[str, Value])
 
 def learner() -> Learner:
     """What the loop calls; the task must be one of 1997's: see `Judged`."""
-    valid: list[Batch] = []  # drawn once
+    on_valid = judge_on_valid()
 
-    def judge(state: TrainState, task: Task, _: TrainSpec) -> dict[str, float]:
-        judged = cast(Judged, task)
-        if state.latest is not None:
-            return {name: tally.value for name, tally in judged.of_errors(*state.latest.unbind(1)).items()}
-        valid.extend(() if valid else task.batches("valid", EVAL_BATCH, state.seed))
-        return judged_on(valid, state.model, judged)
+    def judge(state: TrainState, task: Task, spec: TrainSpec) -> dict[str, float]:
+        if state.latest is None:
+            return on_valid(state, task, spec)
+        return {name: tally.value for name, tally in cast(Judged, task).of_errors(*state.latest.unbind(1)).items()}
 
     return Learner(window, judge)
 
@@ -103,13 +100,12 @@ def window(state: TrainState, task: Task, spec: TrainSpec, batches: Iterator[Bat
     if judged.latest and state.latest is None:
         state.latest = torch.ones(judged.latest, 2, dtype=torch.float64)  # who has not come yet is wholly wrong
     latest = np.zeros((0, 2)) if state.latest is None else state.latest.numpy()
-    bounds = Bounds(judged.criterion.error, judged.criterion.allowed, judged.criterion.mean)
     packed, loss, norm, largest = model.packed(), 0.0, 0.0, 0.0
     for batch in batches:
-        data = _data(batch.inputs, batch.lengths, every_step=model.every_step)
+        data = data_of(batch.inputs, batch.lengths, every_step=model.every_step)
         aims = judged.aims(batch).double().view(len(batch.inputs), -1, model.head.out_features).numpy()
         sums = np.zeros(3)
-        told = kernels.learn(packed.net, data, aims, spec.lr, latest, state.sequences, bounds, sums)
+        told = kernels.learn(packed.net, data, aims, spec.lr, latest, state.sequences, bounds_of(judged), sums)
         done = abs(told)
         loss, norm, largest = loss + sums[0] / done, norm + sums[1] / done, max(largest, sums[2])
         state.step += 1
@@ -119,13 +115,3 @@ def window(state: TrainState, task: Task, spec: TrainSpec, batches: Iterator[Bat
             break
     packed.unpack()
     return Sums(*torch.tensor([loss, norm, largest]))
-
-
-def _data(inputs: Tensor, lengths: Tensor | None, *, every_step: bool) -> Data:
-    """Sequences as the kernels see them."""
-    count, steps = inputs.shape[:2]
-    lengths_B = np.full(count, steps) if lengths is None else lengths.numpy()
-    none: Floats = np.zeros((0, 0, 0))
-    if inputs.is_floating_point():
-        return Data(inputs.double().contiguous().numpy(), np.zeros((0, 0), np.int64), lengths_B, every_step)
-    return Data(none, inputs.contiguous().numpy(), lengths_B, every_step)

@@ -40,13 +40,11 @@ def remember(
 
 
 @part
-def blame_head(error: Floats, heard: Floats, token: int, down_head: Floats, down_skip: Floats) -> None:
+def blame_head(error: Floats, heard: Floats, down_head: Floats) -> None:
     """Add the way downhill for the weights of the outputs; `error` [C] is that of what they squash."""
     for k in range(len(error)):
         for m in range(len(heard)):
             down_head[k, m] += error[k] * heard[m]
-        if token >= 0 and down_skip.shape[1]:
-            down_skip[k, token] += error[k]
 
 
 @part
@@ -83,6 +81,17 @@ def move(weights: Floats, down: Floats, rate: float) -> float:
         for k in range(weights.shape[1]):
             square += down[i, k] * down[i, k]
             weights[i, k] += rate * down[i, k]
+    return square
+
+
+@part
+def move_column(weights: Floats, column: int, down: Floats, rate: float) -> float:
+    """The same where only the weights of one token have a way, if there are such: all the others stay."""
+    square = 0.0
+    if column >= 0 and weights.shape[1]:
+        for k in range(len(down)):
+            square += down[k] * down[k]
+            weights[k, column] += rate * down[k]
     return square
 
 

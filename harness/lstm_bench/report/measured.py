@@ -14,7 +14,7 @@ from lstm_bench.meter import machine
 from lstm_bench.record.disk import SCHEMA, as_json, write_whole
 from lstm_bench.report.reference import insert
 
-NAMES = ("tracking", "bare", "cells", "report")  # files of benchmarks, and the README's marks
+NAMES = ("tracking", "bare", "cells", "report", "card")  # files of benchmarks, and the README's marks
 SAID = "says"  # in a benchmark's extra_info: what it measured, by what was asked
 OWN = ("command", "diff")  # of this process, which measured nothing
 VERSIONS = ("torch", "optuna", "mlflow")
@@ -42,7 +42,8 @@ def rendered(reference: Mapping[str, Any]) -> str:
     where = reference["machine"]
     versions = ", ".join(f"{name} {where['versions'][name]}" for name in VERSIONS)
     table = ["| what | measured |", "|---|---|", *(f"| {what} | {said} |" for what, said in reference["rows"].items())]
-    place = f"{where['cpu']}, {where['cores']} cores; Python {where['python']}, {versions}; commit {where['commit']}"
+    computes = ", ".join([*where.get("gpus", []), where["cpu"]])
+    place = f"{computes}, {where['cores']} cores; Python {where['python']}, {versions}; commit {where['commit']}"
     return "\n".join([*table, "", f"By `{reference['command']}` on {place}."])
 
 

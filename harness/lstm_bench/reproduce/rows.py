@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from lstm_bench.analysis.replication import CAP, Column, Published, Replication
 from lstm_bench.errors import UsageError, unknown
 from lstm_bench.spec import Count, Positive, checked
-from lstm_bench.suites import StudyTable, read_toml, study_in
+from lstm_bench.suites import StudyTable, file_of, names_in, read_toml, study_in
 
+PACKAGE = "lstm_bench.reproduce"
 QUICK = 3  # trials of a row that is only looked at
 SHARED = ("faithful", "modern", "control", "net")  # of a file's tables, all but its rows
 T100 = "t100"  # which names all rows of a hundred steps
@@ -139,9 +139,7 @@ def merged(*tables: Tables) -> dict[str, Any]:
 
 def table_names() -> list[str]:
     """The built-in tables."""
-    return sorted(
-        path.name.removesuffix(".toml") for path in files(__package__).iterdir() if path.name.endswith(".toml")
-    )
+    return names_in(PACKAGE)
 
 
 def read_table(name: str) -> Table:
@@ -150,11 +148,7 @@ def read_table(name: str) -> Table:
     Raises:
         UsageError: no such table or file, or it is none.
     """
-    path = Path(name)
-    if path.suffix != ".toml":
-        if name not in table_names():
-            raise unknown("table", name, table_names())
-        path = Path(str(files(__package__).joinpath(f"{name}.toml")))
+    path = file_of(name, PACKAGE, "table")
     found = read_toml(path)
     if not isinstance(found.get("row"), list):
         raise UsageError(f"{path}: expected [[row]] tables")

@@ -86,7 +86,25 @@ class StudyTable:
 
 def suite_names() -> list[str]:
     """The built-in suites."""
-    return sorted(path.name.removesuffix(".toml") for path in files(__name__).iterdir() if path.name.endswith(".toml"))
+    return names_in(__name__)
+
+
+def names_in(package: str) -> list[str]:
+    """The TOML files that come with a package, by name."""
+    return sorted(path.name.removesuffix(".toml") for path in files(package).iterdir() if path.name.endswith(".toml"))
+
+
+def file_of(name: str, package: str, kind: str) -> Path:
+    """The TOML file that a user means: one that comes with a package, or a path to one.
+
+    Raises:
+        UsageError: none of such a name comes with it; the `kind` says what was looked for.
+    """
+    if Path(name).suffix == ".toml":
+        return Path(name)
+    if name not in names_in(package):
+        raise unknown(kind, name, names_in(package))
+    return Path(str(files(package).joinpath(f"{name}.toml")))
 
 
 def read_suite(name: str) -> list[StudyTable]:
@@ -95,11 +113,7 @@ def read_suite(name: str) -> list[StudyTable]:
     Raises:
         UsageError: no such suite or file, or it is not one.
     """
-    path = Path(name)
-    if path.suffix != ".toml":
-        if name not in suite_names():
-            raise unknown("suite", name, suite_names())
-        path = Path(str(files(__name__).joinpath(f"{name}.toml")))
+    path = file_of(name, __name__, "suite")
     common = read_toml(path)
     studies = common.pop("study", None)
     if not isinstance(studies, list) or not studies:
