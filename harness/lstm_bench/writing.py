@@ -47,6 +47,17 @@ def whole(path: Path) -> Iterator[IO[bytes]]:
             raise
 
 
+def onto_disk(path: Path) -> None:
+    """Have what a file holds outlive a machine that loses its power; nothing where there is no file.
+
+    Raises:
+        RecordError: it cannot be brought there.
+    """
+    if path.exists():
+        with writing(path), path.open("rb+") as file:
+            os.fsync(file.fileno())
+
+
 def make_folder(path: Path) -> None:
     """Make a folder, and those that it lies in, where there is none.
 

@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import signal
+import statistics
 import subprocess
 import sys
 import threading
@@ -184,5 +185,4 @@ def settings_of(hidden: int, batch: int = 32, readings: int = READINGS, **others
 
 def middle(ratios: Sequence[float]) -> str:
     """What is said of ratios: their median, and from where to where they lay."""
-    low, *_, high = ordered = sorted(ratios)
-    return f"{ordered[len(ordered) // 2]:.3f} ({low:.3f} to {high:.3f})"
+    return f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"

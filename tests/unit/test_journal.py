@@ -1,10 +1,10 @@
-import errno
 import json
-import os
+import resource
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import optuna
@@ -83,20 +83,27 @@ def test_a_line_torn_by_another_process_is_mended_by_the_next_write(tmp_path: Pa
     assert Path(f"{path}.torn").read_bytes() == b'{"op_code":5,"tri\n\0\0\0\n'
 
 
-def test_a_full_disk_costs_the_record_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_takes_half_a_record_costs_that_record_alone(tmp_path: Path) -> None:
     path = tmp_path / "studies.journal"
-    study = add_trials(path, 1)
-
-    def full(_: int) -> None:
-        os.truncate(path, path.stat().st_size - 5)
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", full)
-        with pytest.raises(RecordError, match="No space left"):
+    study, usual = add_trials(path, 1), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 5, usual[1]))
+    try:
+        with pytest.raises(RecordError, match="File too large"):
             study.ask()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert not path.read_bytes().endswith(b"\n")
     study.tell(study.ask(), 2.0)
     assert [trial.value for trial in add_trials(path, 0).trials] == [1.0, 2.0]
+
+
+def test_a_record_is_on_the_disk_within_seconds_and_nobody_waits_for_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced = threading.Event()
+    monkeypatch.setattr("lstm_bench.tuning.journal.onto_disk", lambda path: synced.set() if path.exists() else None)
+    add_trials(tmp_path / "studies.journal", 1)
+    assert synced.wait(10)  # five are promised
 
 
 @pytest.mark.parametrize(

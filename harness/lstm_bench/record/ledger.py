@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from lstm_bench.record.files import Results
 from lstm_bench.record.study import Key, RunLine, StudyFiles, Trial, confirming
+from lstm_bench.record.syncing import Syncing
 from lstm_bench.result import now_ms
 
 
@@ -52,7 +53,7 @@ class Ledger(Register):
 
     def __init__(self, results: Results, files: StudyFiles, now: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
-        self.files = files
+        self.files, self._syncing = files, Syncing(files.sync)
         for line in files.lines:
             self.take(line)
         self.done = sum(trial.done for trial in self.trials)
@@ -78,6 +79,7 @@ class Ledger(Register):
         """Put down how it stands with a run: in the file first. Returns the line with its times."""
         line = replace(line, clock=round(self.clock, 3), time_ms=now_ms())
         self.files.add(line)
+        self._syncing.due()
         self.take(line)
         if line.purpose == "search" and line.trial_status and line.trial_status.counts:
             self.done += 1

@@ -17,7 +17,7 @@ from lstm_bench.record.disk import SCHEMA, append_line, as_json, file_name, read
 from lstm_bench.record.lock import is_held
 from lstm_bench.result import Reading, RunResult, now_ms
 from lstm_bench.spec import RunSpec, fingerprint
-from lstm_bench.writing import make_folder, writing
+from lstm_bench.writing import make_folder, onto_disk, writing
 
 RUNS = "runs"  # a folder of runs in a results folder
 DIFFS = "diffs"  # beside it: what was changed in the code
@@ -132,9 +132,7 @@ class RunFiles:
 
     def sync(self) -> None:
         """Bring the readings onto the disk: a machine that loses its power keeps them."""
-        if self._log.exists():
-            with writing(self._log), self._log.open("rb+") as file:
-                os.fsync(file.fileno())
+        onto_disk(self._log)
 
     def cut(self, kept: Sequence[Reading]) -> None:
         """Leave these readings alone in the file: what came after a checkpoint comes once more."""

@@ -19,7 +19,7 @@ from lstm_bench.errors import UsageError
 from lstm_bench.record.disk import SCHEMA, append_line, as_json, read_lines, read_whole, write_whole
 from lstm_bench.record.lock import is_held
 from lstm_bench.result import Status
-from lstm_bench.writing import make_folder
+from lstm_bench.writing import make_folder, onto_disk
 
 Purpose = Literal["search", "confirm"]
 Key = tuple[Purpose, int, int]  # a run's place in its study: purpose, number of the trial, seed
@@ -202,12 +202,16 @@ class StudyFiles:
 
     def add(self, line: RunLine) -> None:
         """Append how it stands with a run; what was said of that run before holds no longer."""
-        append_line(self.path / "trials.jsonl", line.to_dict())
+        append_line(self._log, line.to_dict())
+
+    def sync(self) -> None:
+        """Bring what was said of runs onto the disk."""
+        onto_disk(self._log)
 
     @property
     def lines(self) -> list[RunLine]:
         """Every run of the study as its last line says, in the order in which they began."""
-        found = (RunLine.from_dict(values) for values in read_lines(self.path / "trials.jsonl"))
+        found = (RunLine.from_dict(values) for values in read_lines(self._log))
         return list({line.key: line for line in found}.values())
 
     @property
@@ -238,6 +242,11 @@ class StudyFiles:
     def _holder(self) -> Path:
         """Which driver works at it; there until that came to its end."""
         return self.path / "holder.json"
+
+    @property
+    def _log(self) -> Path:
+        """Where each line is that was said of a run."""
+        return self.path / "trials.jsonl"
 
     def write_board(self, board: Mapping[str, Any]) -> None:
         """Write the study's answer; `ended` says how the work at it did."""
