@@ -44,7 +44,13 @@ class Postgres:
     @property
     def address(self) -> str:
         """Of its database."""
-        return f"postgresql+psycopg://postgres@/postgres?host={self.folder}"
+        return self.database("postgres")
+
+    def database(self, name: str) -> str:
+        """The address of one of its databases, made if need be."""
+        made = [self._programs / "createdb", "-h", str(self.folder), "-U", "postgres", name]
+        subprocess.run(made, check=False, capture_output=True)
+        return f"postgresql+psycopg://postgres@/{name}?host={self.folder}"
 
     def start(self) -> None:
         """Let it run; it answers when this returns."""
