@@ -1,4 +1,4 @@
-"""A study whose trials are in PostgreSQL, shown by an MLflow server whose store is in PostgreSQL: as beside a cluster."""
+"""A study in PostgreSQL, shown by an MLflow server over PostgreSQL: as beside a cluster."""
 
 from pathlib import Path
 from typing import Any
