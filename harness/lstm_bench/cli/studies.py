@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 listing = typer.Typer(help="List the studies there are, or show one.", invoke_without_command=True)
 
 
-@begun()  # MLflow's writer goes from study to study
+@begun(again=True)  # MLflow's writer goes from study to study
 def bench(
     context: typer.Context,
     suite: Annotated[str, typer.Argument(metavar="[SUITE]", help="A suite's name, or a file of one.")] = "quick",
