@@ -22,6 +22,7 @@ QUIET = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS":
 
 _begun: dict[str, "Interpreter"] = {}
 _wanted: set[str] = set()  # those that somebody may still take: nothing outside of `begun`
+_again: set[str] = set()  # those of which one will be wanted after another
 
 
 class Interpreter(NamedTuple):
@@ -64,18 +65,23 @@ def start(module: str) -> Interpreter:
 
 
 @contextmanager
-def begun() -> Iterator[None]:
+def begun(*, again: bool = False) -> Iterator[None]:
     """Within it one of each is on its way, for who takes it first; nobody having done so, it ends.
 
     Who is done with one may give it back: the next one to take it waits for no import.
+
+    Args:
+        again: whether one study follows another: a server, which knows but one task, is followed by the next one.
     """
     _wanted.update(SOCKETS)
+    _again.update({SERVER} if again else ())
     if sys.platform == "linux":
         _begun.update({module: start(module) for module in SOCKETS})
     try:
         yield
     finally:
         _wanted.clear()
+        _again.clear()
         while _begun:
             _begun.popitem()[1].close()
 
@@ -89,6 +95,12 @@ def forgo(module: str) -> None:
     """End the one that is on its way: nobody will take it."""
     if module in _begun:
         _begun.pop(module).close()
+
+
+def follow(module: str) -> None:
+    """One is done: begin the next, where one will be wanted."""
+    if module in _again and module not in _begun and sys.platform == "linux":
+        _begun[module] = start(module)
 
 
 def give_back(module: str, one: Interpreter) -> None:

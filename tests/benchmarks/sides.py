@@ -23,6 +23,7 @@ from shell import command, descendants, environment
 from lstm_bench.allocator import KEEP_MEMORY
 from lstm_bench.checkpoint import CHECKPOINT_SECONDS
 from lstm_bench.record.files import Results
+from lstm_bench.record.run import RunFiles
 
 SECONDS = 10.0  # that a side trains, about
 READINGS = 10  # of it
@@ -42,6 +43,7 @@ class Side:
         since: when it began.
         until: when it was over.
         stops: from when until when it was stopped.
+        stopped: since when it is, or was the last time.
     """
 
     process: "subprocess.Popen[str]"
@@ -52,7 +54,8 @@ class Side:
     stopped: float = 0.0
 
     def __post_init__(self) -> None:
-        threading.Thread(target=self._end, daemon=True).start()
+        self._watcher = threading.Thread(target=self._end, daemon=True)
+        self._watcher.start()
 
     def _end(self) -> None:
         self.process.wait()
@@ -84,6 +87,7 @@ class Side:
     def seconds(self) -> float:
         """From its start to its end."""
         self.ended()
+        self._watcher.join()  # it may see the end a little later
         return self.went(self.since, self.until)
 
 
@@ -132,8 +136,7 @@ def by_command(folder: Path, settings: dict[str, Any]) -> Side:
 
     def ended() -> Points:
         assert process.wait() == 0
-        (name,) = names(folder) - known
-        return [(reading.step, reading.time_ms / 1e3) for reading in Results(folder / "results").run(name).readings]
+        return [(reading.step, reading.time_ms / 1e3) for reading in new_run(folder, known).readings]
 
     return Side(process, ended)
 
@@ -142,8 +145,7 @@ def share(folder: Path, settings: dict[str, Any]) -> float:
     """Of a run's time, what neither training nor evaluating took; of one that nobody stops."""
     known = names(folder)
     by_command(folder, settings).ended()
-    (name,) = names(folder) - known
-    result = Results(folder / "results").run(name).result
+    result = new_run(folder, known).result
     assert result is not None
     return result.metrics["cost/harness_share"]
 
@@ -151,6 +153,12 @@ def share(folder: Path, settings: dict[str, Any]) -> float:
 def names(folder: Path) -> set[str]:
     """Of the runs that there are."""
     return {path.name for path in Results(folder / "results").runs.glob("*")}
+
+
+def new_run(folder: Path, known: set[str]) -> RunFiles:
+    """The one that is not known yet."""
+    (name,) = names(folder) - known
+    return Results(folder / "results").run(name)
 
 
 def begun(folder: Path, *arguments: str) -> "subprocess.Popen[str]":

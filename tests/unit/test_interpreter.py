@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from lstm_bench import interpreter
-from lstm_bench.interpreter import SERVER, WRITER, begun, give_back, start, take
+from lstm_bench.interpreter import SERVER, WRITER, begun, follow, give_back, start, take
 from lstm_bench.pool.server import LONGEST
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a warm server forks")
@@ -45,6 +45,23 @@ def test_one_that_is_given_back_is_taken_next_and_ends_where_nobody_will() -> No
     late = start(WRITER)
     give_back(WRITER, late)
     assert late.process.poll() is not None
+
+
+def test_a_server_is_followed_by_the_next_one_where_studies_follow_each_other() -> None:
+    with begun(again=True):
+        take(SERVER).close()
+        follow(SERVER)
+        following = interpreter._begun[SERVER]
+        follow(SERVER)  # one is enough
+        assert take(SERVER) is following
+        following.close()
+        follow(SERVER)
+        last = interpreter._begun[SERVER]
+    assert last.process.poll() is not None
+    with begun():
+        take(SERVER).close()
+        follow(SERVER)
+        assert SERVER not in interpreter._begun
 
 
 @pytest.mark.parametrize("module", [SERVER, WRITER])

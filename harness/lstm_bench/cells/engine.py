@@ -73,10 +73,8 @@ def run(variant: Variant, z_TBGH: Tensor, r: Tensor, peep: Tensor, h_BH: Tensor,
     """
     steps, batch, count, hidden = z_TBGH.shape
     recurrent = r.t()
-    c_SBH, h_SBH = (z_TBGH.new_empty(steps + 1, batch, hidden) for _ in range(2))
-    c_SBH[0], h_SBH[0] = c_BH, h_BH
-    squashed_TBH = z_TBGH.new_empty(steps, batch, hidden) if variant.output_activation else c_SBH[1:]
-    states, outputs, squashed = c_SBH.unbind(0), h_SBH.unbind(0), squashed_TBH.unbind(0)
+    told = begun(variant, z_TBGH, h_BH, c_BH)
+    states, outputs, squashed = told.c_SBH.unbind(0), told.h_SBH.unbind(0), told.squashed_TBH.unbind(0)
     z = z_TBGH.view(steps, batch, count * hidden).unbind(0)
     late = variant.output_gate and variant.peepholes  # o waits for c'
     early = z_TBGH[:, :, int(late) : count - 1].unbind(0)  # the gates that are squashed together
@@ -105,6 +103,15 @@ def run(variant: Variant, z_TBGH: Tensor, r: Tensor, peep: Tensor, h_BH: Tensor,
             torch.mul(gate["o"][t], squashed[t], out=outputs[t + 1])
         else:
             outputs[t + 1].copy_(squashed[t])
+    return told
+
+
+def begun(variant: Variant, z_TBGH: Tensor, h_BH: Tensor, c_BH: Tensor) -> Steps:
+    """Room for what a sequence will be, with what was before it."""
+    steps, batch, _, hidden = z_TBGH.shape
+    c_SBH, h_SBH = (z_TBGH.new_empty(steps + 1, batch, hidden) for _ in range(2))
+    c_SBH[0], h_SBH[0] = c_BH, h_BH
+    squashed_TBH = z_TBGH.new_empty(steps, batch, hidden) if variant.output_activation else c_SBH[1:]
     return Steps(z_TBGH, c_SBH, squashed_TBH, h_SBH)
 
 

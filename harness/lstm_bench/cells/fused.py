@@ -11,7 +11,7 @@ import triton
 from torch import Tensor
 
 from lstm_bench.cells import gates
-from lstm_bench.cells.engine import Steps, Variant, seen_gradient
+from lstm_bench.cells.engine import Steps, Variant, begun, seen_gradient
 from lstm_bench.cells.graphs import Found, played
 
 NAME = f"triton {triton.__version__}"
@@ -36,15 +36,13 @@ def back(
 
 def forth(z_TBGH: Tensor, r: Tensor, peep: Tensor, h_BH: Tensor, c_BH: Tensor, *, variant: Variant) -> Found:
     """From the first step to the last: the product, then the gates."""
-    steps, batch, _, hidden = z_TBGH.shape
-    c_SBH, h_SBH = (z_TBGH.new_empty(steps + 1, batch, hidden) for _ in range(2))
-    c_SBH[0], h_SBH[0] = c_BH, h_BH
-    squashed_TBH = torch.empty_like(c_SBH[1:]) if variant.output_activation else c_SBH[1:]
+    told = begun(variant, z_TBGH, h_BH, c_BH)
+    _, c_SBH, squashed_TBH, h_SBH = told
     flat_TBG, recurrent = z_TBGH.flatten(2), r.t()
-    for t in range(steps):
+    for t in range(len(z_TBGH)):
         torch.addmm(flat_TBG[t], h_SBH[t], recurrent, out=flat_TBG[t])
         start(gates.forward, variant, z_TBGH[t], peep, c_SBH[t], c_SBH[t + 1], squashed_TBH[t], h_SBH[t + 1])
-    return z_TBGH, c_SBH, squashed_TBH, h_SBH
+    return told
 
 
 def back_again(

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lstm_bench.cells import loops, products, vectors
-from lstm_bench.cells.engine import Steps, Variant
+from lstm_bench.cells.engine import Steps, Variant, begun
 from lstm_bench.cells.kept import kept
 from lstm_bench.cells.products import PANEL
 from lstm_bench.cells.vectors import BYTES, CPU, FEATURES
@@ -51,13 +51,11 @@ def run(variant: Variant, z_TBGH: Tensor, r: Tensor, peep: Tensor, h_BH: Tensor,
     hidden, more = r.shape[1], missing(r)
     z, peep, h, c = (filled(part, more) for part in (z_TBGH, peep, h_BH, c_BH))
     steps, batch, _, wide = z.shape
-    c_SBH, h_SBH = (z.new_empty(steps + 1, batch, wide) for _ in range(2))
-    c_SBH[0], h_SBH[0] = c, h
-    squashed_TBH = z.new_empty(steps, batch, wide) if variant.output_activation else c_SBH[1:]
+    told = begun(variant, z, h, c)
     recurrent = square(r, more).view(-1, panel(r), wide).transpose(1, 2)
     forward = compiled(variant, z.dtype).forward
-    forward(*flat(z, recurrent, peep, c_SBH, squashed_TBH, h_SBH), steps, batch, wide)
-    return Steps(*(part[..., :hidden] for part in (z, c_SBH, squashed_TBH, h_SBH)))
+    forward(*flat(z, recurrent, peep, told.c_SBH, told.squashed_TBH, told.h_SBH), steps, batch, wide)
+    return Steps(*(part[..., :hidden] for part in told))
 
 
 def back(

@@ -115,6 +115,7 @@ class WarmServer:
         self._control.close()
         self._wait()
         self._errors.close()
+        interpreter.follow(interpreter.SERVER)
 
     def _send(self, message: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
         with suppress(ConnectionError):  # it is gone: heard of where its socket is waited for
