@@ -54,7 +54,7 @@ test: .venv/.dev ## every test that takes seconds
 
 test-slow: .venv/.dev ## the tests that take minutes: suite quick, whole, to the scores it must reach
 	$(PYTEST) -n 2 -m slow tests/unit
-	$(PYTEST) -m slow tests/end_to_end tests/browser
+	$(PYTEST) -n 2 --dist loadfile -m slow tests/end_to_end tests/browser
 
 test-cluster: .venv/.dev ## the tests that want Ray and PostgreSQL (apt-get install postgresql), all on this machine
 	$(PIP) --editable '.[data,dev,ray,postgres]'

@@ -196,7 +196,8 @@ def test_there_is_room_for_as_many_as_the_machines_have_cores(cluster: Any, mach
 
     found = Place(kind="ray", ray_address=cluster.address).workers()
     assert found == sum(node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"])
-    assert Place(kind="ray", ray_address=cluster.address, cpus_per_run=1000).workers() == 1
+    with pytest.raises(UsageError, match="no machine of the Ray cluster has the 1000 CPU that a run claims"):
+        Place(kind="ray", ray_address=cluster.address, cpus_per_run=1000).workers()
 
 
 def test_no_cluster_at_an_address_is_one_line() -> None:

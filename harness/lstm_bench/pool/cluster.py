@@ -48,15 +48,22 @@ def _knock(address: str) -> None:
 
 
 def room(place: Place) -> int:
-    """How many runs fit into the cluster as it is now; at least one.
+    """How many runs fit into the cluster as it is now.
 
     Raises:
-        UsageError: there is no cluster.
+        UsageError: there is no cluster, or no machine of it has room for one.
     """
     connect(place.ray_address)
     claims = {kind: claim for kind, claim in (("CPU", place.cpus_per_run), ("GPU", place.gpus_per_run)) if claim}
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return max(1, sum(int(min(node.get(kind, 0.0) / claim for kind, claim in claims.items())) for node in nodes))
+    found = sum(int(min(node.get(kind, 0.0) / claim for kind, claim in claims.items())) for node in nodes)
+    if not found:
+        claimed = " and ".join(f"{claim:g} {kind}" for kind, claim in claims.items())
+        raise UsageError(
+            f"no machine of the Ray cluster has the {claimed} that a run claims: expected less by --cpus-per-run or "
+            "--gpus-per-run, or --workers N where the cluster grows for what waits"
+        )
+    return found
 
 
 def is_alive(node: str) -> bool:
