@@ -73,7 +73,7 @@ format: .venv/.dev ## let ruff mend what it can
 microbench: .venv/.dev ## the speeds that the README gives (pytest-benchmark)
 	$(PYTEST) tests/benchmarks
 
-measured: .venv/.dev ## take the speeds of this machine (WHAT=tracking, bare, cells, report) into results/reference/ and the README
+measured: .venv/.dev ## take the speeds of this machine (WHAT=tracking, bare, cells, report; card, crowd) into results/reference/ and the README
 	for what in $(WHAT); do \
 		$(PYTEST) tests/benchmarks/test_$$what.py --benchmark-json .venv/$$what.json && \
 		$(BIN)/python -m lstm_bench.report.measured .venv/$$what.json || exit 1; done

@@ -58,6 +58,8 @@ class Crowd:
         idle: seconds from a run's end to the next one's start on its worker.
         pruned: seconds from a reading's due time until the word that it was the last.
         begun: when each run began, in turn.
+        ended: when the latest run ended.
+        computed: seconds that the driver's process had computed by then.
     """
 
     workers: int
@@ -68,6 +70,8 @@ class Crowd:
     idle: list[float] = field(default_factory=list)
     pruned: list[float] = field(default_factory=list)
     begun: list[float] = field(default_factory=list)
+    ended: float = 0.0
+    computed: list[float] = field(default_factory=list)
     _random: random.Random = field(default_factory=lambda: random.Random(0))
     _running: dict[str, Run] = field(default_factory=dict)
     _due: list[tuple[float, str]] = field(default_factory=list)
@@ -113,6 +117,7 @@ class Crowd:
         now = time.monotonic()
         self.idle.append(now - self._free.pop(0))
         self.begun.append(now)
+        self.computed.append(time.process_time())
         RunFiles(job.path).begin(job.spec, machine(), job.facts)
         settings: Any = getattr(job, "settings", {})
         best = 0.6 + 0.3 * self._random.random() - abs(settings.get("train.dropout", 0.0))
@@ -145,6 +150,7 @@ class Crowd:
         files.end(result)
         del self._running[run.job.run_id]
         self.busy += due - run.since
+        self.ended = time.monotonic()
         self._free.append(due)
         return Ended(run.job, result)
 
