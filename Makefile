@@ -1,6 +1,6 @@
 # Everything a person types. `make bench` on a fresh machine makes .venv, installs, and runs the benchmark.
 .DEFAULT_GOAL := help
-.PHONY: help dev bench odyssey reproduce ui report dashboard test test-slow lint format microbench measured coverage reference clean
+.PHONY: help dev bench odyssey reproduce ui report dashboard test test-slow test-cluster lint format microbench measured coverage reference clean
 
 PYTHON ?= python3
 SUITE ?= quick
@@ -50,11 +50,15 @@ dashboard: .venv/.installed ## Optuna's dashboard over the studies (extra: it in
 
 # The files of long tests come first in the order of collection: else one of them is left to one core at the end.
 test: .venv/.dev ## every test that takes seconds
-	$(PYTEST) -n 2 --dist loadscope --no-loadscope-reorder -m "not slow and not gpu" --ignore tests/benchmarks
+	$(PYTEST) -n 2 --dist loadscope --no-loadscope-reorder -m "not slow and not gpu and not cluster" --ignore tests/benchmarks
 
 test-slow: .venv/.dev ## the tests that take minutes: suite quick, whole, to the scores it must reach
 	$(PYTEST) -n 2 -m slow tests/unit
-	$(PYTEST) -m slow tests/end_to_end tests/browser
+	$(PYTEST) -n 2 --dist loadfile -m slow tests/end_to_end tests/browser
+
+test-cluster: .venv/.dev ## the tests that want Ray and PostgreSQL (apt-get install postgresql), all on this machine
+	$(PIP) --editable '.[data,dev,ray,postgres]'
+	$(PYTEST) -m cluster tests/cluster
 
 lint: .venv/.dev ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check
@@ -69,7 +73,7 @@ format: .venv/.dev ## let ruff mend what it can
 microbench: .venv/.dev ## the speeds that the README gives (pytest-benchmark)
 	$(PYTEST) tests/benchmarks
 
-measured: .venv/.dev ## take the speeds of this machine (WHAT=tracking, bare, cells, report) into results/reference/ and the README
+measured: .venv/.dev ## take the speeds of this machine (WHAT=tracking, bare, cells, report; card, crowd) into results/reference/ and the README
 	for what in $(WHAT); do \
 		$(PYTEST) tests/benchmarks/test_$$what.py --benchmark-json .venv/$$what.json && \
 		$(BIN)/python -m lstm_bench.report.measured .venv/$$what.json || exit 1; done

@@ -158,6 +158,7 @@ def search(
     max_failures: int | None = None,
     results: str | Path = "results",
     tracking_uri: str | None = None,
+    storage: str | None = None,
     quiet: bool = True,
 ) -> Board:
     """Run one study as `lstm-bench search` does: search, then confirm the best settings on fresh seeds.
@@ -185,6 +186,7 @@ def search(
         max_failures: more failed trials in a row stop the study.
         results: where everything is kept.
         tracking_uri: of the MLflow server that shows it; None: a store in the results folder.
+        storage: of a PostgreSQL database for Optuna; None: a journal in the results folder.
         quiet: whether nothing is printed.
 
     Returns:
@@ -217,7 +219,7 @@ def search(
         Question.of(table, flattened(settings or {}), workers=at_once),
         name=name and check_name(name),
         stem=stem,
-        results=Results.at(results, tracking_uri),
+        results=Results.at(results, tracking_uri, storage),
         workers=at_once,
         console=_console(quiet=quiet),
         force=force,

@@ -13,15 +13,16 @@ from lstm_bench.errors import BenchError, first_error_holds
 from lstm_bench.execute import facts
 from lstm_bench.meter import machine
 from lstm_bench.pool import Event, Pool
-from lstm_bench.pool.local import LocalPool
+from lstm_bench.pool.place import LOCAL, Place
 from lstm_bench.record.files import Results
 from lstm_bench.record.ledger import Ledger
 from lstm_bench.record.study import Trial
 from lstm_bench.report.screen import Screen
 from lstm_bench.tracking.shipper import Shipper
 from lstm_bench.tuning.confirm import confirm, still_due
+from lstm_bench.tuning.database import Storage, database
 from lstm_bench.tuning.loop import Search
-from lstm_bench.tuning.study import Question, place
+from lstm_bench.tuning.study import Question, files_of
 
 
 def run_study(
@@ -34,6 +35,7 @@ def run_study(
     console: Console,
     force: bool = False,
     search: bool = True,
+    place: Place = LOCAL,
 ) -> Board:
     """Search, confirm, and write the answer; go on with what a study of the same question has done already.
 
@@ -46,6 +48,7 @@ def run_study(
         console: where progress is shown.
         force: run settings again that are known already.
         search: whether trials are run; else what there is is confirmed.
+        place: where runs execute.
 
     Raises:
         BenchError: the data cannot be had, the name is another question's or another driver's, too many trials
@@ -53,11 +56,11 @@ def run_study(
         KeyboardInterrupt: after the running trials have ended as `killed`.
     """
     with Shipper(results, question.base.task) as shipper, ExitStack() as while_trained:
-        pool = while_trained.enter_context(LocalPool(question.base, workers, run_timeout=question.budget.run_timeout))
+        pool = while_trained.enter_context(place.pool(question.base, workers, question.budget.run_timeout))
         with console.status(f"{name or stem}: reading the data"):
             beneath = facts(question.base, pool.data_digest)
-        files = place(results, name, stem, question.asked(beneath))
-        with files.held() as orderly:
+        files = files_of(results, name, stem, question.asked(beneath))
+        with database(results.storage, files.name) as storage, files.held() as orderly:
             files.begin(question.to_toml(beneath), machine())
             ledger = Ledger(results, files)
             left = runs_left(question, ledger)
@@ -66,7 +69,7 @@ def run_study(
                 return _board(question, results, ledger)
             shipper.follow("study", files.name)
             with Screen(console, files.name, question.goal, left) as screen:
-                events = _events(question, beneath, pool, results, ledger, force=force, search=search)
+                events = _events(question, beneath, pool, results, ledger, force=force, search=search, storage=storage)
                 board = _pursue(events, Desk(question, ledger, screen), results, shipper, while_trained.close)
     if board["best"] is None:
         raise BenchError(f"study {files.name}: no trial was complete; {files.path}/trials.jsonl says how each ended")
@@ -104,10 +107,11 @@ def _events(
     *,
     force: bool,
     search: bool,
+    storage: Storage | None,
 ) -> Generator[Event, None, None]:
     """All that is still to be run of a study, in order."""
     if search:
-        yield from Search(question, beneath, pool, results, ledger, force=force).events()
+        yield from Search(question, beneath, pool, results, ledger, force=force, storage=storage).events()
     yield from confirm(question, beneath, _top(question, ledger), pool, results, ledger)
 
 

@@ -1,9 +1,11 @@
 """A run's state in a file, so that a run whose process died goes on where it was."""
 
 import copy
+import os
 import time
 import zipfile
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,38 @@ from lstm_bench.train_state import TrainState
 from lstm_bench.writing import whole
 
 SHARE = 50  # times as long as the last save took, the next one waits: saving takes at most 2 % of the time
+CHECKPOINT_SECONDS = "LSTM_BENCH_CHECKPOINT_SECONDS"  # in the environment: from one checkpoint to the next, at least
+
+
+class Pace:
+    """How often something is done that takes its time: at most 2 % of it.
+
+    Args:
+        every: seconds from one time to the next, at least; 0: whenever there is a chance.
+        clock: seconds from any origin.
+    """
+
+    def __init__(self, every: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._every, self._clock = every, clock
+        self._last, self._pause = clock(), every
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the last time was long enough ago."""
+        return self._clock() - self._last >= self._pause
+
+    @contextmanager
+    def doing(self) -> Iterator[None]:
+        """While entered, it is done."""
+        begun = self._clock()
+        yield
+        self._last = self._clock()
+        self._pause = max(self._every, SHARE * (self._last - begun)) if self._every else 0.0
+
+
+def asked_pace() -> float:
+    """Seconds from one checkpoint to the next, at least, as the environment says."""
+    return float(os.environ.get(CHECKPOINT_SECONDS, "1"))
 
 
 class Checkpoint:
@@ -20,22 +54,18 @@ class Checkpoint:
 
     Args:
         path: of the file; it need not exist.
-        every: seconds from one save to the next, at least; 0 saves whenever it is offered a state.
-        clock: seconds from any origin.
+        every: see `Pace`.
+        clock: likewise.
     """
 
     def __init__(self, path: Path, every: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
-        self.path, self.every, self._clock = path, every, clock
-        self._saved, self._pause = clock(), every
+        self.path, self._pace = path, Pace(every, clock)
 
     def offer(self, state: TrainState) -> None:
         """Save the state if the last time was long enough ago."""
-        begun = self._clock()
-        if begun - self._saved < self._pause:
-            return
-        save(self.path, state.state_dict())
-        self._saved = self._clock()
-        self._pause = max(self.every, SHARE * (self._saved - begun)) if self.every else 0.0
+        if self._pace.is_due:
+            with self._pace.doing():
+                save(self.path, state.state_dict())
 
     def restore(self, state: TrainState, steps: Container[int]) -> None:
         """Put the state where it was saved, if that is at one of these steps and can be trusted; else leave it.

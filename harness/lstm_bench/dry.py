@@ -22,7 +22,7 @@ from lstm_bench.report.table import setting
 from lstm_bench.schedule import used
 from lstm_bench.spec import BUDGETS, RunSpec, fingerprint
 from lstm_bench.tuning.methods import make_sampler
-from lstm_bench.tuning.study import Question, place
+from lstm_bench.tuning.study import Question, files_of
 
 SHOWN = 4  # settings, and as many are timed
 SEEN = ("sequences", "epochs")
@@ -55,7 +55,7 @@ def dry_run(question: Question, *, name: str | None, stem: str, results: Results
         beneath = facts(question.base, pool.data_digest)
         asked = question.asked(beneath)
         yield from asked_lines(asked)
-        files, index = place(results, name, stem, asked), Index(results)
+        files, index = files_of(results, name, stem, asked), Index(results)
         yield ""
         first = first_settings(question)
         costs = [timed(pool, question.run_spec(settings, question.base.seed), Path(folder)) for settings in first]

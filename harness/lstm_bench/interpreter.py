@@ -91,6 +91,12 @@ def take(module: str) -> Interpreter:
     return _begun.pop(module, None) or start(module)
 
 
+def forgo(module: str) -> None:
+    """End the one that is on its way: nobody will take it."""
+    if module in _begun:
+        _begun.pop(module).close()
+
+
 def follow(module: str) -> None:
     """One is done: begin the next, where one will be wanted."""
     if module in _again and module not in _begun and sys.platform == "linux":

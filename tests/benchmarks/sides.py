@@ -21,7 +21,7 @@ from typing import Any
 from shell import command, descendants, environment
 
 from lstm_bench.allocator import KEEP_MEMORY
-from lstm_bench.pool.child import CHECKPOINT_SECONDS
+from lstm_bench.checkpoint import CHECKPOINT_SECONDS
 from lstm_bench.record.files import Results
 from lstm_bench.record.run import RunFiles
 

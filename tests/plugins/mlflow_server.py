@@ -23,10 +23,12 @@ class MlflowServer:
 
     Args:
         folder: of its store `mlflow.db`, its `artifacts` and its `server.log`.
+        store: a database's address, in place of that store.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, store: str | None = None) -> None:
         self.folder = folder
+        self._store = store or f"sqlite:///{folder.resolve()}/mlflow.db"
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -39,7 +41,7 @@ class MlflowServer:
         """Let it run; it answers when this returns."""
         self.folder.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(self.port), "--workers", "1"]
-        store = ["--backend-store-uri", f"sqlite:///{self.folder.resolve()}/mlflow.db"]
+        store = ["--backend-store-uri", self._store]
         artifacts = ["--artifacts-destination", (self.folder / "artifacts").resolve().as_uri()]
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -84,9 +86,9 @@ class MlflowServer:
 
 
 @contextlib.contextmanager
-def mlflow_server(folder: Path) -> Iterator[MlflowServer]:
+def mlflow_server(folder: Path, store: str | None = None) -> Iterator[MlflowServer]:
     """A server that answers; ended when the context is left. `stop` and `start` may be called meanwhile."""
-    server = MlflowServer(folder)
+    server = MlflowServer(folder, store)
     try:
         server.start()
         yield server

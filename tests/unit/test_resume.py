@@ -28,12 +28,12 @@ from torch import Tensor
 from toy import Toy
 
 from lstm_bench import checkpoint
-from lstm_bench.checkpoint import Checkpoint, load, save
+from lstm_bench.checkpoint import CHECKPOINT_SECONDS, Checkpoint, load, save
 from lstm_bench.execute import Word, execute, go_on, spec_of
 from lstm_bench.families import Text
 from lstm_bench.losses import bits, cross_entropy
 from lstm_bench.pool import Job, child
-from lstm_bench.pool.child import CHECKPOINT_SECONDS, Notifying, run_child
+from lstm_bench.pool.child import Notifying, run_child
 from lstm_bench.record.run import RunFiles
 from lstm_bench.result import Reading, RunResult, Status
 from lstm_bench.spec import RunSpec

@@ -27,7 +27,7 @@ from lstm_bench.tuning.confirm import confirm, still_due
 from lstm_bench.tuning.job import TrialJob
 from lstm_bench.tuning.journal import open_journal
 from lstm_bench.tuning.loop import Search
-from lstm_bench.tuning.study import FRESH_SEEDS_FROM, Question, check_name, place
+from lstm_bench.tuning.study import FRESH_SEEDS_FROM, Question, check_name, files_of
 
 FACTS = {"data": "d", "code": "c", "torch": "t"}
 RATES = {"train.lr": {"low": 1e-4, "high": 1e-1, "log": True}}
@@ -1049,15 +1049,15 @@ def test_confirm_may_have_a_larger_budget_than_the_search(results: Results) -> N
 
 def test_a_name_is_one_question(results: Results) -> None:
     asked = question(3)
-    files = place(results, "mine", "toy", asked.asked(FACTS))
+    files = files_of(results, "mine", "toy", asked.asked(FACTS))
     files.begin(asked.to_toml(FACTS))
     more = question(7, minutes=3, confirm_seeds=9, confirm_top=2, run_timeout=5, max_failures=1)
-    assert place(results, "mine", "toy", more.asked(FACTS)) == files  # more trials are the same question
+    assert files_of(results, "mine", "toy", more.asked(FACTS)) == files  # more trials are the same question
     other = question(3, run={"train": {"steps": 50}})
     with pytest.raises(UsageError, match=r"'mine' asked something else \(train.steps differ"):
-        place(results, "mine", "toy", other.asked(FACTS))
+        files_of(results, "mine", "toy", other.asked(FACTS))
     with pytest.raises(UsageError, match=r"facts.data differ"):
-        place(results, "mine", "toy", asked.asked(FACTS | {"data": "new"}))
+        files_of(results, "mine", "toy", asked.asked(FACTS | {"data": "new"}))
 
 
 @pytest.mark.parametrize(
@@ -1076,18 +1076,18 @@ def test_a_name_is_one_question(results: Results) -> None:
 def test_what_makes_another_question_is_named(results: Results, other: dict[str, Any], path: str) -> None:
     results.study("mine").begin(question(3).to_toml(FACTS))
     with pytest.raises(UsageError) as error:
-        place(results, "mine", "toy", question(3, **other).asked(FACTS))
+        files_of(results, "mine", "toy", question(3, **other).asked(FACTS))
     assert f"({path} differ)" in str(error.value)
 
 
 def test_without_a_name_another_question_gets_the_next_number(results: Results) -> None:
     asked, other = question(3), question(3, run={"train": {"steps": 50}})
-    place(results, None, "toy", asked.asked(FACTS)).begin(asked.to_toml(FACTS))
-    second = place(results, None, "toy", other.asked(FACTS))
+    files_of(results, None, "toy", asked.asked(FACTS)).begin(asked.to_toml(FACTS))
+    second = files_of(results, None, "toy", other.asked(FACTS))
     assert second.name == "toy-2"
     second.begin(other.to_toml(FACTS))
-    assert place(results, None, "toy", asked.asked(FACTS)).name == "toy"
-    assert place(results, None, "toy", other.asked(FACTS)).name == "toy-2"
+    assert files_of(results, None, "toy", asked.asked(FACTS)).name == "toy"
+    assert files_of(results, None, "toy", other.asked(FACTS)).name == "toy-2"
 
 
 @pytest.mark.parametrize("name", ["../out", "a/b", "", "-x", "a b", "a" * 101, "..", "x\n"])

@@ -12,7 +12,7 @@ import typer
 
 from lstm_bench.allocator import choose
 from lstm_bench.cli import cells, comparing, doctor, gating, reporting, reproducing, runs, studies, tasks, tracking
-from lstm_bench.cli.options import AllocatorOption, ResultsOption, TrackingOption
+from lstm_bench.cli.options import AllocatorOption, DatabaseOption, ResultsOption, TrackingOption
 from lstm_bench.errors import BenchError, UsageError, in_one_line, unknown
 from lstm_bench.plugins import look_here
 
@@ -41,10 +41,11 @@ def root(
     context: typer.Context,
     results: ResultsOption = Path("results"),
     tracking_uri: TrackingOption = None,
+    storage: DatabaseOption = None,
     allocator: AllocatorOption = "tuned",
 ) -> None:
     """Options before the command."""
-    context.obj = results, tracking_uri
+    context.obj = results, tracking_uri, storage
     choose(allocator)
 
 

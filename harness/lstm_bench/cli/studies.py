@@ -9,6 +9,7 @@ from lstm_bench.cli.options import (
     TimeoutOption,
     WorkersOption,
     console,
+    placed,
     results_of,
     settings_of,
     show,
@@ -19,6 +20,7 @@ from lstm_bench.interpreter import begun
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from lstm_bench.pool.place import Place
     from lstm_bench.record.files import Results
     from lstm_bench.record.study import StudyFiles
     from lstm_bench.tuning.study import Question
@@ -26,20 +28,21 @@ if TYPE_CHECKING:
 listing = typer.Typer(help="List the studies there are, or show one.", invoke_without_command=True)
 
 
+@placed
 @begun(again=True)  # MLflow's writer goes from study to study
 def bench(
     context: typer.Context,
+    where: "Place",
     suite: Annotated[str, typer.Argument(metavar="[SUITE]", help="A suite's name, or a file of one.")] = "quick",
     workers: WorkersOption = None,
 ) -> None:
     """Run a suite: search each task, confirm the best setting on fresh seeds, print one table."""
     from lstm_bench import suites
     from lstm_bench.bench import run_study
-    from lstm_bench.pool import cores
     from lstm_bench.suites.names import study_name
     from lstm_bench.tuning.vary import questions
 
-    results, screen, at_once = results_of(context), console(), workers or cores()
+    results, screen, at_once = results_of(context), console(), workers or where.workers()
     asked = [
         (study_name(suite, question.base.task, arm), question)
         for table in suites.read_suite(suite)
@@ -47,7 +50,7 @@ def bench(
     ]
     _know_the_peaks([question for _, question in asked], results, screen)
     boards = [
-        run_study(question, name=None, stem=stem, results=results, workers=at_once, console=screen)
+        run_study(question, name=None, stem=stem, results=results, workers=at_once, console=screen, place=where)
         for stem, question in asked
     ]
     show(boards, results, screen)
@@ -68,8 +71,10 @@ def _know_the_peaks(questions: "list[Question]", results: "Results", screen: "Co
 
 
 @begun()
+@placed
 def search(
     context: typer.Context,
+    where: "Place",
     what: Annotated[str, typer.Argument(metavar="TASK|FILE.toml", help="A task, or a file of one study.")],
     trials: Annotated[int | None, typer.Option(min=1, help="The study's total, over all its starts.")] = None,
     minutes: Annotated[float | None, typer.Option(min=0.01, help="Of searching, over all its starts.")] = None,
@@ -95,12 +100,11 @@ def search(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done and what it costs.")] = False,
 ) -> None:
     """Run one study: search, then confirm the best settings on fresh seeds."""
-    from lstm_bench.pool import cores
     from lstm_bench.suites.options import table_of
     from lstm_bench.tuning.study import check_name
     from lstm_bench.tuning.vary import questions
 
-    at_once = workers or cores()
+    at_once = workers or where.workers()
     table, stem = table_of(
         what,
         trials=trials,
@@ -121,7 +125,7 @@ def search(
     if dry_run:
         _say_what_would_be_done(context, asked, named, stem, at_once)
     else:
-        _pursue(context, asked, named, stem, at_once, force=force)
+        _pursue(context, asked, named, stem, at_once, where, force=force)
 
 
 def _say_what_would_be_done(
@@ -138,7 +142,14 @@ def _say_what_would_be_done(
 
 
 def _pursue(
-    context: typer.Context, asked: "dict[str, Question]", name: str | None, stem: str, workers: int, *, force: bool
+    context: typer.Context,
+    asked: "dict[str, Question]",
+    name: str | None,
+    stem: str,
+    workers: int,
+    where: "Place",
+    *,
+    force: bool,
 ) -> None:
     """Run each arm's study, then judge the later ones against the first."""
     from lstm_bench.analysis.sides import Side
@@ -156,6 +167,7 @@ def _pursue(
             workers=workers,
             console=screen,
             force=force,
+            place=where,
         )
         for arm, question in asked.items()
     }
@@ -172,8 +184,10 @@ def _setting(text: str) -> "dict[str, object]":
 
 
 @begun()
+@placed
 def confirm(
     context: typer.Context,
+    where: "Place",
     name: Annotated[str, typer.Argument(metavar="STUDY", help="A study, by name.")],
     top: Annotated[int | None, typer.Option(min=1, help="How many of its best settings.")] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Fresh seeds in all.")] = None,
@@ -181,7 +195,6 @@ def confirm(
 ) -> None:
     """Run a study's best settings again on fresh seeds, paired: what the search saw, and what holds."""
     from lstm_bench.bench import run_study
-    from lstm_bench.pool import cores
     from lstm_bench.suites import Budget, study_table
     from lstm_bench.suites.options import given
     from lstm_bench.tuning.study import Question
@@ -190,9 +203,18 @@ def confirm(
     asked = _study(results, name).asked
     seeds = seeds or asked["confirm_seeds"] or Budget().confirm_seeds
     table = study_table(asked).updated(budget=given(confirm_top=top, confirm_seeds=seeds), strategy={})
-    at_once = workers or cores()
+    at_once = workers or where.workers()
     question = Question.of(table, {}, workers=asked.get("workers", at_once))
-    board = run_study(question, name=name, stem=name, results=results, workers=at_once, console=screen, search=False)
+    board = run_study(
+        question,
+        name=name,
+        stem=name,
+        results=results,
+        workers=at_once,
+        console=screen,
+        search=False,
+        place=where,
+    )
     show([board], results, screen)
 
 

@@ -15,15 +15,14 @@ import threading
 import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from filelock import Timeout
 from torch import Tensor
 
 from lstm_bench import allocator
-from lstm_bench.checkpoint import Checkpoint
+from lstm_bench.checkpoint import Checkpoint, asked_pace
 from lstm_bench.errors import RecordError
 from lstm_bench.execute import Word, execute, one_line
 from lstm_bench.meter import machine, peak, source_diff
@@ -40,14 +39,32 @@ from lstm_bench.writing import make_folder, unwritable, writing
 
 OOM_SCORE = "500"  # the kernel, short of memory, takes a run before the driver
 PATIENCE = 10.0  # seconds that an earlier process of the same run has to let go of its folder
-CHECKPOINT_SECONDS = "LSTM_BENCH_CHECKPOINT_SECONDS"  # in the environment: from one checkpoint to the next, at least
 SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of <linux/prctl.h>
+
+
+class Line(Protocol):
+    """The run's end of what leads to its driver: a pipe, or what stands for one where that is on another machine."""
+
+    def send_bytes(self, buf: bytes, /) -> None:
+        """Tell the driver.
+
+        Raises:
+            OSError: it is gone.
+        """
+
+    def recv_bytes(self) -> bytes:
+        """Wait for the driver's next word.
+
+        Raises:
+            EOFError: it is gone; or an OSError.
+        """
+        ...
 
 
 class Notifying:
     """A recorder: what a run says goes to its files first, then the driver is told. Both of a run's threads speak."""
 
-    def __init__(self, files: RunFiles, driver: Connection, checkpoint: Checkpoint) -> None:
+    def __init__(self, files: RunFiles, driver: Line, checkpoint: Checkpoint) -> None:
         self._files, self._driver, self._checkpoint = files, driver, checkpoint
         self._syncing = Syncing(files.sync)
         self._speaking = threading.RLock()
@@ -95,7 +112,7 @@ class Notifying:
 class Inbox:
     """What the driver says, heard in a thread: a word to end with, or that a waiting run may go on."""
 
-    def __init__(self, driver: Connection, job: Job, recorder: Notifying) -> None:
+    def __init__(self, driver: Line, job: Job, recorder: Notifying) -> None:
         self._driver, self._job, self._recorder = driver, job, recorder
         self._words: queue.SimpleQueue[Word | None] = queue.SimpleQueue()
         threading.Thread(target=self._listen, name="inbox", daemon=True).start()
@@ -136,7 +153,7 @@ class Inbox:
             os._exit(1)  # the code counts where no result could be written
 
 
-def run_child(driver: Connection, job: Job) -> None:
+def run_child(driver: Line, job: Job) -> None:
     """Execute a job in this process, or go on with it where an earlier process left it.
 
     Where its files cannot be written the driver is told that alone: it says how the run ended.
@@ -156,9 +173,9 @@ def run_child(driver: Connection, job: Job) -> None:
         tell(driver, "unwritable", str(told))
 
 
-def _run(driver: Connection, job: Job, files: RunFiles) -> None:
+def _run(driver: Line, job: Job, files: RunFiles) -> None:
     """Execute a job whose folder is this process's."""
-    checkpoint = Checkpoint(files.checkpoint, float(os.environ.get(CHECKPOINT_SECONDS, "1")))
+    checkpoint = Checkpoint(files.checkpoint, asked_pace())
     recorder = Notifying(files, driver, checkpoint)
     before = files.result
     if before and before.status.counts:  # its driver was gone before it heard
@@ -188,7 +205,7 @@ def _peak(job: Job) -> float | None:
     return float(known["flops_per_second"]) if known else None
 
 
-def tell(driver: Connection, kind: str, what: dict[str, Any] | str) -> None:
+def tell(driver: Line, kind: str, what: dict[str, Any] | str) -> None:
     """Send the driver a message; a driver that is gone ends this process."""
     try:
         driver.send_bytes(json.dumps({kind: what}).encode())

@@ -10,6 +10,8 @@ from lstm_bench.record.run import DIFFS, RUNS, RunFiles
 from lstm_bench.record.study import StudyFiles
 
 TRACKING_URI = "LSTM_BENCH_TRACKING_URI"  # in the environment: of an MLflow server
+STORAGE = "LSTM_BENCH_STORAGE"  # likewise: of a database for Optuna
+DATABASE = "postgresql+psycopg"  # the kind that it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,20 +21,22 @@ class Results:
     Attributes:
         root: the folder.
         tracking_uri: of the MLflow server that shows it; None: a store in the folder itself.
+        storage: of the database that Optuna remembers its studies in; None: a journal in the folder.
     """
 
     root: Path
     tracking_uri: str | None = None
+    storage: str | None = None
 
     @classmethod
-    def at(cls, root: str | Path, tracking_uri: str | None = None) -> "Results":
-        """A folder, and the server that is named here or by the environment.
+    def at(cls, root: str | Path, tracking_uri: str | None = None, storage: str | None = None) -> "Results":
+        """A folder, and the server and the database that are named here or by the environment.
 
         Raises:
-            UsageError: what is named is no server's address, or holds a secret.
+            UsageError: what is named is no such address, or holds a secret.
         """
-        uri = tracking_uri or os.environ.get(TRACKING_URI)
-        return cls(Path(root), checked_uri(uri) if uri else None)
+        uri, database = tracking_uri or os.environ.get(TRACKING_URI), storage or os.environ.get(STORAGE)
+        return cls(Path(root), checked_uri(uri) if uri else None, checked_storage(database) if database else None)
 
     @property
     def runs(self) -> Path:
@@ -106,3 +110,24 @@ def checked_uri(uri: str) -> str:
     if not usable:
         raise UsageError(f"--tracking-uri {uri}: expected an MLflow server, such as http://host:5000")
     return uri.rstrip("/")
+
+
+def checked_storage(address: str) -> str:
+    """The address of a PostgreSQL database.
+
+    Raises:
+        UsageError: it is none, or it holds a secret: see `checked_uri`.
+    """
+    expected = f"expected a database, such as {DATABASE}://user@host/optuna"
+    try:
+        parts = urlsplit(address)
+        secret = parts.password is not None or "password=" in parts.query
+    except ValueError:  # a bracket that is not closed
+        raise UsageError(f"--storage {address}: {expected}") from None
+    if secret:
+        raise UsageError(
+            "--storage: a password has no place in it: set PGPASSWORD, or write it into ~/.pgpass, which psycopg reads"
+        )
+    if parts.scheme != DATABASE or parts.path in ("", "/"):
+        raise UsageError(f"--storage {address}: {expected}")
+    return address

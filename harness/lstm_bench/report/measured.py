@@ -14,7 +14,7 @@ from lstm_bench.meter import machine
 from lstm_bench.record.disk import SCHEMA, as_json, write_whole
 from lstm_bench.report.reference import insert
 
-NAMES = ("tracking", "bare", "cells", "report", "card")  # files of benchmarks, and the README's marks
+NAMES = ("tracking", "bare", "cells", "report", "card", "crowd")  # files of benchmarks, and the README's marks
 SAID = "says"  # in a benchmark's extra_info: what it measured, by what was asked
 OWN = ("command", "diff")  # of this process, which measured nothing
 VERSIONS = ("torch", "optuna", "mlflow")

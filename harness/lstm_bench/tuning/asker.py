@@ -12,11 +12,13 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from lstm_bench.analysis.front import maximizes
+from lstm_bench.errors import UsageError
 from lstm_bench.record.files import Results
 from lstm_bench.record.ledger import Ledger
 from lstm_bench.record.study import Trial
 from lstm_bench.result import Status
 from lstm_bench.tuning.curve import Curve
+from lstm_bench.tuning.database import Storage
 from lstm_bench.tuning.journal import open_journal
 from lstm_bench.tuning.methods import make_sampler
 from lstm_bench.tuning.study import Question
@@ -27,21 +29,30 @@ class Asker:
 
     Args:
         question: the study's.
-        results: where the journal is.
+        results: where the journal is, and the runs are.
         ledger: the study's runs. Where it has none, what the journal knows of such a study is forgotten: its folder
             was deleted, or its first start was killed before a run began.
+        storage: what takes the journal's place: a database, see `tuning.database`.
+
+    Raises:
+        UsageError: the database has trials of the study whose files are elsewhere.
 
     Attributes:
         untold: the trials that are done and that Optuna does not know of, by number.
     """
 
-    def __init__(self, question: Question, results: Results, ledger: Ledger) -> None:
+    def __init__(self, question: Question, results: Results, ledger: Ledger, storage: Storage | None = None) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._question, self._results = question, results
-        self._storage = open_journal(results.journal)
+        self._storage = storage or open_journal(results.journal)
         name = ledger.files.name
         if not ledger.lines:
             with contextlib.suppress(KeyError):  # the usual case: the journal does not know it either
+                if storage and _has_finished(name, storage):  # a database is not this folder's alone
+                    raise UsageError(
+                        f"study '{name}' has trials in the database whose files are not in {results.root}: expected "
+                        "the --results that it was begun in, or another --name"
+                    )
                 optuna.delete_study(study_name=name, storage=self._storage)
         self._study = optuna.create_study(
             storage=self._storage, study_name=name, directions=_directions(question), load_if_exists=True
@@ -161,6 +172,12 @@ class Asker:
 def _directions(question: Question) -> list[StudyDirection]:
     better = {True: StudyDirection.MAXIMIZE, False: StudyDirection.MINIMIZE}
     return [better[maximizes(name, question.goal)] for name in question.objectives]
+
+
+def _has_finished(name: str, storage: Storage) -> bool:
+    """Whether a study has trials that came to an end. A KeyError where there is no such study."""
+    trials = optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)
+    return any(trial.state.is_finished() for trial in trials)
 
 
 def _to_be_drawn(settings: Any) -> FrozenTrial:

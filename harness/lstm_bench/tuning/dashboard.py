@@ -12,6 +12,7 @@ import typer
 
 from lstm_bench.errors import BenchError, UsageError
 from lstm_bench.record.files import Results
+from lstm_bench.tuning.database import open_database
 from lstm_bench.tuning.journal import open_journal
 
 HOST = "127.0.0.1"
@@ -23,14 +24,15 @@ def serve(results: Results, port: int) -> None:
     Raises:
         BenchError: there is nothing to show, or the dashboard is not installed.
     """
-    if not results.journal.exists():
+    if not (results.storage or results.journal.exists()):
         raise BenchError(f"no studies in {results.root} yet: `lstm-bench search adding` makes one")
     try:
         dashboard = importlib.import_module("optuna_dashboard")
     except ImportError:
         raise UsageError("the package optuna-dashboard is not installed: pip install 'lstm-bench[dashboard]'") from None
     print(f"http://{HOST}:{port}/dashboard  Ctrl-C ends it.", flush=True)
-    dashboard.run_server(open_journal(results.journal), host=HOST, port=port)
+    storage = open_database(results.storage) if results.storage else open_journal(results.journal)
+    dashboard.run_server(storage, host=HOST, port=port)
 
 
 def main(
@@ -41,7 +43,7 @@ def main(
 ) -> None:
     """Serve Optuna's dashboard over the studies."""
     try:
-        serve(Results(results), port)
+        serve(Results.at(results), port)
     except BenchError as error:
         print(f"lstm-bench: {error}", file=sys.stderr)
         raise typer.Exit(error.exit_code) from None

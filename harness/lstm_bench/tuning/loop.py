@@ -19,6 +19,7 @@ from lstm_bench.result import Reading, RunResult, Status
 from lstm_bench.spec import fingerprint
 from lstm_bench.tuning import measures
 from lstm_bench.tuning.asker import Asker, optuna_state
+from lstm_bench.tuning.database import Storage
 from lstm_bench.tuning.job import TrialJob
 from lstm_bench.tuning.referee import Referee
 from lstm_bench.tuning.study import Question
@@ -44,6 +45,7 @@ class Search:
         results: where their files lie.
         ledger: the study's runs so far.
         force: run settings again that are known already.
+        storage: of Optuna's, in the journal's place.
     """
 
     def __init__(
@@ -55,9 +57,10 @@ class Search:
         ledger: Ledger,
         *,
         force: bool = False,
+        storage: Storage | None = None,
     ) -> None:
         self._question, self._facts, self._pool, self._results, self._ledger = question, facts, pool, results, ledger
-        self._asker = Asker(question, results, ledger)
+        self._asker = Asker(question, results, ledger, storage)
         self._referee = Referee(question, ledger.files.name, results)
         # A timing is measured again; a deterministic study must not depend on what other studies have left.
         again = force or question.workers is not None or measures.are_timed(question.objectives)

@@ -216,7 +216,7 @@ def differences(asked: Mapping[str, Any], now: Mapping[str, Any], where: str = "
     return paths
 
 
-def place(results: Results, name: str | None, stem: str, asked: Mapping[str, Any]) -> StudyFiles:
+def files_of(results: Results, name: str | None, stem: str, asked: Mapping[str, Any]) -> StudyFiles:
     """The study's files: those of the same question, or a name that is free.
 
     Raises:
