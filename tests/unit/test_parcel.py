@@ -1,4 +1,5 @@
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ def test_a_folder_that_hears_all_news_is_the_same(
                 write_whole(path, f"{number}\n")
             case "delete":
                 path.unlink(missing_ok=True)
+                time.sleep(0.005)  # a tick of the files' clock: else the next one of the name may have its version
             case "tell":
                 unpack(here, mirror.news())
                 assert contents(here) == contents(there)
@@ -50,6 +52,10 @@ def test_of_a_file_that_grows_what_was_added_travels(tmp_path: Path) -> None:
     assert mirror.news() == {}
     write_whole(path, '{"step": 1}\n')
     assert mirror.news() == {"readings.jsonl": (0, b'{"step": 1}\n')}
+    path.unlink()
+    append_line(path, {"step": 8})  # as long, and perhaps in the very place of the one before
+    append_line(path, {"step": 9})
+    assert mirror.news() == {"readings.jsonl": (0, b'{"step": 8}\n{"step": 9}\n')}
 
 
 def test_what_is_left_for_another_time_travels_then(tmp_path: Path) -> None:

@@ -21,10 +21,9 @@ from lstm_bench.cells import loops, products, vectors
 from lstm_bench.cells.engine import Steps, Variant, begun
 from lstm_bench.cells.kept import kept
 from lstm_bench.cells.products import PANEL
-from lstm_bench.cells.vectors import BYTES, CPU, FEATURES
+from lstm_bench.cells.vectors import BUILT, BYTES
 
 ROOMS = (loops, products, vectors)
-BUILT = (CPU, sorted(FEATURES.items()))  # which instructions the vectors are made of
 NAME = f"numba {numba.__version__}"
 KINDS: dict[torch.dtype, Any] = {torch.float32: numba.float32, torch.float64: numba.float64}
 

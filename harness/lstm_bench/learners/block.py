@@ -1,15 +1,8 @@
 """A step of the block of 1997, and of the outputs over it, as `cells.h97` and `model` have them."""
 
-from math import exp
-
 from lstm_bench.cells.kept import part
-from lstm_bench.learners.net import Floats, Whole
-
-
-@part
-def squashed(total: float) -> float:
-    """The logistic function."""
-    return 1.0 / (1.0 + exp(-total))
+from lstm_bench.cells.vectors import filled, load, sigmoid, store
+from lstm_bench.learners.net import LANES, Floats, Whole
 
 
 @part
@@ -18,36 +11,56 @@ def look(features: Floats, b: int, t: int, say: Floats, sees: Floats) -> None:
     width = features.shape[2]
     for f in range(width):
         sees[f] = features[b, t, f]
-    for u in range(len(say)):
-        sees[width + u] = say[u]
+    for n in range(width, len(sees) - 1):
+        sees[n] = say[n - width]
     sees[-1] = 1.0
 
 
 @part
-def advance(
-    seen: Floats, read: Floats, gate: Whole, gated: int, sees: Floats, token: int,
-    say: Floats, drawn: Floats, held: Floats, shown: Floats,
-) -> None:  # fmt: skip
-    """One step of the units: what they `say` [U], and what cells draw in, hold and show, [H] each."""
-    for u in range(len(say)):
-        total = 0.0
+def squash(weights: Floats, sees: Floats, read: Floats, token: int, said: Floats) -> None:
+    """What units or outputs say: the logistic function of what comes to them, into `said` [U*] or [C*].
+
+    Args:
+        weights: [N, U*] or [M, C*].
+        sees: [N] or [M].
+        read: [V, U*] or [V, C*]; without a row where they read no tokens.
+        token: -1 where there is none.
+        said: changed; behind U or C stands what nobody asks for.
+    """
+    across = len(said)
+    for at in range(0, across, LANES):
+        total = filled(0.0)
         for n in range(len(sees)):
-            total += seen[u, n] * sees[n]
-        if token >= 0:
-            total += read[u, token]
-        say[u] = squashed(total)
-    for j in range(len(held)):
+            total = total + sees[n] * load(weights, n * across + at)
+        if token >= 0 and len(read):
+            total = total + load(read, token * across + at)
+        store(said, at, sigmoid(total))
+
+
+@part
+def advance(gate: Whole, gated: int, say: Floats, drawn: Floats, held: Floats, shown: Floats) -> None:
+    """A step of the cells, once all units have said what comes to them.
+
+    Args:
+        gate: [H].
+        gated: see `Net`.
+        say: [U*]; of the cells it is then what they show through their output gates.
+        drawn: [H], what cells draw in; changed, as are the others.
+        held: [H*], their states.
+        shown: [H*], these squashed.
+    """
+    for j in range(len(gate)):
         drawn[j] = 4.0 * say[j] - 2.0
         held[j] += say[gate[j]] * drawn[j]
-        shown[j] = 2.0 * squashed(held[j]) - 1.0
+    for at in range(0, len(held), LANES):
+        store(shown, at, 2.0 * sigmoid(load(held, at)) - 1.0)
+    for j in range(len(gate)):
         say[j] = shown[j] * say[gate[j] + gated] if gated else shown[j]
 
 
 @part
-def speak(
-    head: Floats, skip: Floats, features: Floats, b: int, t: int, token: int, say: Floats, heard: Floats, out: Floats
-) -> None:
-    """The outputs at a step, into `out` [C]; and what they see, into `heard` [M]."""
+def hear(features: Floats, b: int, t: int, say: Floats, heard: Floats) -> None:
+    """What outputs see at a step, into `heard` [M]: what the cells say, features, and 1."""
     width = features.shape[2]
     cells = len(heard) - width - 1
     for j in range(cells):
@@ -55,10 +68,3 @@ def speak(
     for f in range(width):
         heard[cells + f] = features[b, t, f]
     heard[-1] = 1.0
-    for k in range(len(out)):
-        total = 0.0
-        for m in range(len(heard)):
-            total += head[k, m] * heard[m]
-        if token >= 0 and skip.shape[1]:
-            total += skip[k, token]
-        out[k] = squashed(total)

@@ -8,23 +8,31 @@ from math import sqrt
 import numpy as np
 from numba import float64, int64, void
 
-from lstm_bench.cells.kept import kept
+from lstm_bench.cells import vectors
+from lstm_bench.cells.kept import kept, part
 from lstm_bench.learners import block, net, rule
-from lstm_bench.learners.block import advance, look, speak
-from lstm_bench.learners.net import BOUNDS, DATA, NET, Bounds, Data, Floats, Net
-from lstm_bench.learners.rule import blame, blame_head, met, move, move_column, remember
+from lstm_bench.learners.block import advance, hear, look, squash
+from lstm_bench.learners.net import BOUNDS, DATA, LANES, NET, Bounds, Data, Floats, Net
+from lstm_bench.learners.rule import blame, met, move_outputs, move_units, remember
 
-ROOMS = (net, block, rule)
-SUMS = ("reassoc", "contract", "nsz", "arcp")  # may be taken in another order, as vectors take them; NaN stays NaN
+ROOMS = (vectors, net, block, rule)
 OUTPUTS = float64[:, :, ::1]
+
+
+@part
+def cells_of(net: Net) -> tuple[Floats, Floats, Floats]:
+    """Room for what cells draw in [H], hold and show [H*] each."""
+    cells = len(net.gate)
+    whole = -(-cells // LANES) * LANES
+    return np.zeros(cells), np.zeros(whole), np.zeros(whole)
 
 
 def _answer(net: Net, data: Data, out: Floats) -> None:
     """The outputs of a net that does not learn, into `out` [B, T, C], or [B, 1, C] where there is one at the end."""
     seen, read, head, skip, gate, gated = net.seen, net.read, net.head, net.skip, net.gate, net.gated
     features, tokens, every_step = data.features, data.tokens, data.every_step
-    say, sees, heard = np.zeros(len(seen)), np.zeros(seen.shape[1]), np.zeros(head.shape[1])
-    drawn, held, shown = np.zeros(len(gate)), np.zeros(len(gate)), np.zeros(len(gate))
+    sees, say, heard, said = np.zeros(len(seen)), np.zeros_like(seen[0]), np.zeros(len(head)), np.zeros_like(head[0])
+    drawn, held, shown = cells_of(net)
     for b in range(len(data.lengths)):
         say[:], held[:], token = 0.0, 0.0, -1
         last = data.lengths[b] - 1
@@ -32,9 +40,12 @@ def _answer(net: Net, data: Data, out: Floats) -> None:
             if tokens.size:
                 token = tokens[b, t]
             look(features, b, t, say, sees)
-            advance(seen, read, gate, gated, sees, token, say, drawn, held, shown)
+            squash(seen, sees, read, token, say)
+            advance(gate, gated, say, drawn, held, shown)
             if every_step or t == last:
-                speak(head, skip, features, b, t, token, say, heard, out[b, t if every_step else 0])
+                hear(features, b, t, say, heard)
+                squash(head, heard, skip, token, said)
+                out[b, t if every_step else 0] = said[: out.shape[2]]
 
 
 def _learn(
@@ -61,44 +72,41 @@ def _learn(
     """
     seen, read, head, skip, gate, gated = net.seen, net.read, net.head, net.skip, net.gate, net.gated
     features, tokens, every_step = data.features, data.tokens, data.every_step
-    cells, outputs = len(gate), len(head)
-    say, sees, heard = np.zeros(len(seen)), np.zeros(seen.shape[1]), np.zeros(head.shape[1])
-    drawn, held, shown = np.zeros(cells), np.zeros(cells), np.zeros(cells)
-    out, error = np.zeros(outputs), np.zeros(outputs)
-    cell_did, gate_did = np.zeros((cells, len(sees))), np.zeros((cells, len(sees)))
-    cell_read, gate_read = np.zeros((cells, read.shape[1])), np.zeros((cells, read.shape[1]))
-    down, down_read, down_head = np.zeros_like(seen), np.zeros_like(read), np.zeros_like(head)
+    outputs = aims.shape[2]
+    sees, say, heard, out = np.zeros(len(seen)), np.zeros_like(seen[0]), np.zeros(len(head)), np.zeros_like(head[0])
+    drawn, held, shown = cells_of(net)
+    layers = len(gate) // (gate[-1] + 1 - gate[0])
+    layer = np.arange(len(gate)) % layers
+    by, states, gates = np.zeros((layers, len(say))), np.zeros((layers, len(say))), np.zeros(len(say))
+    did, did_read = np.zeros((len(seen), layers, len(say))), np.zeros((len(read), layers, len(say)))
+    error, marks = np.zeros_like(out), np.zeros(len(read))
+    read_there, skip_there = np.ones_like(read), np.ones_like(skip)
     for b in range(len(data.lengths)):
-        cell_did[:], gate_did[:], cell_read[:], gate_read[:] = 0.0, 0.0, 0.0, 0.0
+        did[:], did_read[:] = 0.0, 0.0
         say[:], held[:], token = 0.0, 0.0, -1
         largest, total, loss, last = 0.0, 0.0, 0.0, data.lengths[b] - 1
         for t in range(last + 1):
             if tokens.size:
                 token = tokens[b, t]
             look(features, b, t, say, sees)
-            advance(seen, read, gate, gated, sees, token, say, drawn, held, shown)
-            remember(gate, sees, token, say, drawn, cell_did, gate_did, cell_read, gate_read)
+            squash(seen, sees, read, token, say)
+            advance(gate, gated, say, drawn, held, shown)
+            remember(gate, layer, sees, token, say, drawn, by, did, did_read)
             if not every_step and t < last:
                 continue
-            speak(head, skip, features, b, t, token, say, heard, out)
+            hear(features, b, t, say, heard)
+            squash(head, heard, skip, token, out)
             for k in range(outputs):
                 off = aims[b, t if every_step else 0, k] - out[k]
                 error[k] = off * out[k] * (1.0 - out[k])
                 largest, total, loss = max(largest, abs(off)), total + abs(off), loss + 0.5 * off * off
-            blame_head(error, heard, down_head)
-            for j in range(cells):
-                reaches = 0.0
-                for k in range(outputs):
-                    reaches += error[k] * head[k, j]
-                blame(
-                    reaches, j, gate[j], gated, sees, token, say, shown,
-                    cell_did, gate_did, cell_read, gate_read, down, down_read,
-                )  # fmt: skip
-            down *= net.there
-            down_head *= net.head_there
-            square = move(seen, down, rate) + move(read, down_read, rate)
-            square += move(head, down_head, rate) + move_column(skip, token, error, rate)
-            down[:], down_read[:], down_head[:] = 0.0, 0.0, 0.0
+            blame(error, head, gate, layer, gated, say, shown, states, gates)
+            square = move_units(seen, net.there, did, states, gates, sees, rate)
+            if token >= 0:
+                marks[token] = 1.0
+                square += move_units(read, read_there, did_read, states, gates, marks, rate)
+                marks[token] = 0.0
+            square += move_outputs(head, net.head_there, skip, skip_there, token, error, heard, rate)
             sums[1], sums[2] = sums[1] + sqrt(square), max(sums[2], sqrt(square))
         sums[0] += loss
         if len(latest):
@@ -111,5 +119,5 @@ def _learn(
 
 
 LEARN = int64(NET, DATA, OUTPUTS, float64, float64[:, ::1], int64, BOUNDS, float64[::1])
-answer = kept(_answer, void(NET, DATA, OUTPUTS), ROOMS, relaxed=SUMS)
-learn = kept(_learn, LEARN, ROOMS, relaxed=SUMS)
+answer = kept(_answer, void(NET, DATA, OUTPUTS), ROOMS, vectors.BUILT, relaxed=vectors.FUSED)
+learn = kept(_learn, LEARN, ROOMS, vectors.BUILT, relaxed=vectors.FUSED)

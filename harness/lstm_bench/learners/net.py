@@ -2,7 +2,8 @@
 
 Sizes: B sequences, T steps, F features or V tokens read, C outputs, H cells, U units (cells, then input gates, then
 output gates). A unit sees N = F + U + 1 numbers: features, what all units said a step before, and 1; an output sees
-M = H + F + 1: what the cells say, features, and 1.
+M = H + F + 1: what the cells say, features, and 1. A row of weights is what goes out from one number, to all units or
+outputs; U* and C* are U and C rounded up to whole vectors, and all behind U and C is 0. A block has S cells.
 """
 
 from typing import Any, NamedTuple
@@ -12,6 +13,10 @@ from numba import boolean, float64, int64, types
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lstm_bench.cells.vectors import BYTES
+
+LANES = BYTES // 8  # numbers of a vector
+
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
 
@@ -20,12 +25,12 @@ class Net(NamedTuple):
     """A network's weights, and which of those there are: the others are 0 and stay so.
 
     Attributes:
-        seen: [U, N], what units see.
-        read: [U, V], what they read of tokens; [U, 0] where there are none.
-        head: [C, M], what outputs see.
-        skip: [C, V], what they read of tokens; [C, 0] where they do not.
-        there: [U, N] of 0 and 1, of `seen`.
-        head_there: [C, M], of `head`.
+        seen: [N, U*], by what units see.
+        read: [V, U*], by the tokens that they read; [0, U*] where there are none.
+        head: [M, C*], by what outputs see.
+        skip: [V, C*], by the tokens that they read; [0, C*] where they read none.
+        there: [N, U*] of 0 and 1, of `seen`.
+        head_there: [M, C*], of `head`.
         gate: [H], the input gate of each cell.
         gated: from each input gate to the output gate of its block; 0 where there is none.
     """
@@ -62,6 +67,11 @@ class Bounds(NamedTuple):
     error: float
     allowed: int
     mean: float
+
+
+def rows_of(count: int, width: int) -> Floats:
+    """Zeros, [count, width rounded up to whole vectors]."""
+    return np.zeros((count, -(-width // LANES) * LANES))
 
 
 def data_of(inputs: Tensor, lengths: Tensor | None, *, every_step: bool) -> Data:

@@ -10,7 +10,7 @@ from torch import Tensor
 from lstm_bench.cells.h97 import H97
 from lstm_bench.learners import kernels
 from lstm_bench.learners.judged import Judged, bounds_of, judge_on_valid
-from lstm_bench.learners.net import Floats, Net, data_of
+from lstm_bench.learners.net import Floats, Net, data_of, rows_of
 from lstm_bench.model import OneHot, SequenceModel, State
 from lstm_bench.spec import ModelSpec, TrainSpec, Value
 from lstm_bench.task import Batch, Signature, Task
@@ -56,17 +56,19 @@ class OnlineModel(SequenceModel):
         units, outputs = len(cell.weight_input), len(head.weight)
         vocab = self.encoder.vocab if isinstance(self.encoder, OneHot) else 0
         width = 0 if vocab else cell.weight_input.shape[1]
-        seen, read = np.zeros((units, width + units + 1)), np.zeros((units, vocab))
-        heard, skip = np.zeros((outputs, cells + width + 1)), np.zeros((outputs, vocab if self.skip else 0))
-        slots = [(cell.weight_input, read if vocab else seen[:, :width]), (head.weight[:, :cells], heard[:, :cells])]
+        seen, read = rows_of(width + units + 1, units), rows_of(vocab, units)
+        heard, skip = rows_of(cells + width + 1, outputs), rows_of(vocab if self.skip else 0, outputs)
+        see, reads = seen[:, :units].T, read[:, :units].T
+        hear, skips = heard[:, :outputs].T, skip[:, :outputs].T
+        slots = [(cell.weight_input, reads if vocab else see[:, :width]), (head.weight[:, :cells], hear[:, :cells])]
         if cell.weight_hidden is not None:
-            slots.append((cell.weight_hidden, seen[:, width:-1]))
+            slots.append((cell.weight_hidden, see[:, width:-1]))
         if cell.bias is not None:
-            slots.append((cell.bias, seen[-len(cell.bias) :, -1]))
+            slots.append((cell.bias, see[-len(cell.bias) :, -1]))
         if self.skip:
-            slots.append((head.weight[:, cells:], skip if vocab else heard[:, cells:-1]))
+            slots.append((head.weight[:, cells:], skips if vocab else hear[:, cells:-1]))
         if head.bias is not None:
-            slots.append((head.bias, heard[:, -1]))
+            slots.append((head.bias, hear[:, -1]))
         for _, place in slots:
             place[:] = 1
         there, head_there = seen.copy(), heard.copy()

@@ -6,93 +6,133 @@ gone through backward.
 """
 
 from lstm_bench.cells.kept import part
-from lstm_bench.learners.net import Bounds, Floats, Whole
+from lstm_bench.cells.vectors import added, filled, load, store
+from lstm_bench.learners.net import LANES, Bounds, Floats, Whole
 
 
 @part
 def remember(
-    gate: Whole, sees: Floats, token: int, say: Floats, drawn: Floats,
-    cell_did: Floats, gate_did: Floats, cell_read: Floats, gate_read: Floats,
+    gate: Whole, layer: Whole, sees: Floats, token: int, say: Floats, drawn: Floats,
+    by: Floats, did: Floats, did_read: Floats,
 ) -> None:  # fmt: skip
     """Add what the weights of each cell, and for it those of its input gate, do to its state at a step.
 
+    A gate's weights do something to each cell of its block, so there are as many layers of units as a block has cells:
+    the k-th says of gates what they do to the k-th cells, and the first one what cells do to themselves.
+
     Args:
-        gate: of each cell.
+        gate: [H].
+        layer: [H], of each cell.
         sees: [N], of the step, as is `token`.
         token: -1 where there is none.
-        say: [U], after the step, as is `drawn`.
+        say: [U*], after the step, as is `drawn`.
         drawn: [H].
-        cell_did: [H, N], by the weights of cells; changed, as are the others.
-        gate_did: [H, N], by those of their input gates.
-        cell_read: [H, V], by the weights of cells that read tokens.
-        gate_read: [H, V], likewise.
+        by: [S, U*], what all weights do of which the unit sees a 1; changed.
+        did: [N, S, U*]; changed.
+        did_read: [V, S, U*], of weights that read tokens; changed.
     """
-    for j in range(len(drawn)):
+    for j in range(len(gate)):
         opened = say[gate[j]]
-        by_cell = opened * (4.0 - drawn[j] * drawn[j]) / 4.0  # g' = (4 - g^2) / 4
-        by_gate = drawn[j] * opened * (1.0 - opened)
+        by[0, j] = opened * (4.0 - drawn[j] * drawn[j]) / 4.0  # g' = (4 - g^2) / 4
+        by[layer[j], gate[j]] = drawn[j] * opened * (1.0 - opened)
+    for at in range(0, by.size, LANES):
+        way = load(by, at)
         for n in range(len(sees)):
-            cell_did[j, n] += by_cell * sees[n]
-            gate_did[j, n] += by_gate * sees[n]
+            here = n * by.size + at
+            store(did, here, load(did, here) + sees[n] * way)
         if token >= 0:
-            cell_read[j, token] += by_cell
-            gate_read[j, token] += by_gate
-
-
-@part
-def blame_head(error: Floats, heard: Floats, down_head: Floats) -> None:
-    """Add the way downhill for the weights of the outputs; `error` [C] is that of what they squash."""
-    for k in range(len(error)):
-        for m in range(len(heard)):
-            down_head[k, m] += error[k] * heard[m]
+            here = token * by.size + at
+            store(did_read, here, load(did_read, here) + way)
 
 
 @part
 def blame(
-    reaches: float, j: int, gate: int, gated: int, sees: Floats, token: int, say: Floats, shown: Floats,
-    cell_did: Floats, gate_did: Floats, cell_read: Floats, gate_read: Floats, down: Floats, down_read: Floats,
+    error: Floats, head: Floats, gate: Whole, layer: Whole, gated: int, say: Floats, shown: Floats,
+    states: Floats, gates: Floats,
 ) -> None:  # fmt: skip
-    """Add the way downhill for the weights that lead to a cell and to its gates: `down` [U, N], `down_read` [U, V].
+    """How much of the outputs' errors reaches the cells' states, and what their output gates squash.
 
-    `reaches` is what of the outputs' errors reaches the cell numbered j; for the others see `remember`.
+    Args:
+        error: [C*], of what the outputs squash.
+        head: [M, C*].
+        gate: [H].
+        layer: [H].
+        gated: see `Net`.
+        say: [U*], as is `shown` of the step.
+        shown: [H*].
+        states: [S, U*], at each cell and at its input gate, layered as in `remember`; changed.
+        gates: [U*], at the output gates; changed.
     """
-    if gated:
-        opened = say[gate + gated]
-        by_gate = reaches * shown[j] * opened * (1.0 - opened)
+    gates[:] = 0.0
+    for j in range(len(gate)):
+        total = filled(0.0)
+        for at in range(0, len(error), LANES):
+            total = total + load(error, at) * load(head, j * len(error) + at)
+        reaches = added(total)
+        if gated:
+            opened = say[gate[j] + gated]
+            gates[gate[j] + gated] += reaches * shown[j] * opened * (1.0 - opened)
+            reaches *= opened
+        reaches *= (1.0 - shown[j] * shown[j]) / 2.0  # h' = (1 - h^2) / 2
+        states[0, j] = reaches
+        states[layer[j], gate[j]] = reaches
+
+
+@part
+def move_units(
+    weights: Floats, there: Floats, did: Floats, states: Floats, gates: Floats, sees: Floats, rate: float
+) -> float:
+    """Move the weights of units downhill, those that are there; the square of the way's length.
+
+    Args:
+        weights: [N, U*] or [V, U*]; changed.
+        there: like them, of 0 and 1.
+        did: [N, S, U*] or [V, S, U*], see `remember`.
+        states: [S, U*], see `blame`.
+        gates: [U*], likewise.
+        sees: [N] or [V], of the step.
+        rate: of learning.
+    """
+    across = len(gates)
+    squares = filled(0.0)
+    for at in range(0, across, LANES):
         for n in range(len(sees)):
-            down[gate + gated, n] += by_gate * sees[n]
-        if token >= 0:
-            down_read[gate + gated, token] += by_gate
-        reaches *= opened
-    reaches *= (1.0 - shown[j] * shown[j]) / 2.0  # h' = (1 - h^2) / 2
-    for n in range(len(sees)):
-        down[j, n] += reaches * cell_did[j, n]
-        down[gate, n] += reaches * gate_did[j, n]
-    for v in range(down_read.shape[1]):
-        down_read[j, v] += reaches * cell_read[j, v]
-        down_read[gate, v] += reaches * gate_read[j, v]
+            down = sees[n] * load(gates, at)
+            for k in range(len(states)):
+                down = down + load(states, k * across + at) * load(did, (n * len(states) + k) * across + at)
+            way = down * load(there, n * across + at)
+            squares = squares + way * way
+            store(weights, n * across + at, load(weights, n * across + at) + rate * way)
+    return added(squares)
 
 
 @part
-def move(weights: Floats, down: Floats, rate: float) -> float:
-    """Move weights downhill; the square of the way's length."""
+def move_outputs(
+    head: Floats, there: Floats, skip: Floats, skip_there: Floats, token: int, error: Floats, heard: Floats, rate: float
+) -> float:
+    """The same of outputs, [M, C*] and [V, C*]; `error` [C*] is that of what they squash."""
     square = 0.0
-    for i in range(weights.shape[0]):
-        for k in range(weights.shape[1]):
-            square += down[i, k] * down[i, k]
-            weights[i, k] += rate * down[i, k]
+    for m in range(len(heard)):
+        square += move(head, there, m, error, heard[m], rate)
+    if token >= 0 and len(skip):
+        square += move(skip, skip_there, token, error, 1.0, rate)
     return square
 
 
 @part
-def move_column(weights: Floats, column: int, down: Floats, rate: float) -> float:
-    """The same where only the weights of one token have a way, if there are such: all the others stay."""
-    square = 0.0
-    if column >= 0 and weights.shape[1]:
-        for k in range(len(down)):
-            square += down[k] * down[k]
-            weights[k, column] += rate * down[k]
-    return square
+def move(weights: Floats, there: Floats, row: int, down: Floats, sees: float, rate: float) -> float:
+    """Move the weights that go out from one number, a row of all [U*] or all [C*], as far as they are there.
+
+    Returns:
+        The square of the way's length.
+    """
+    squares = filled(0.0)
+    for at in range(0, len(down), LANES):
+        here = row * len(down) + at
+        way = sees * load(down, at) * load(there, here)
+        squares = squares + way * way
+        store(weights, here, load(weights, here) + rate * way)
+    return added(squares)
 
 
 @part

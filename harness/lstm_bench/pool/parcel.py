@@ -1,8 +1,9 @@
 """What travels where two machines share no folder: what is new in a run's files, from one of them to the other."""
 
-import os
+import hashlib
 from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from lstm_bench.writing import make_folder, whole, writing
 
@@ -48,35 +49,52 @@ class Mirror:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._known: dict[str, os.stat_result] = {}
+        self._known: dict[str, _Told] = {}
         self.news()
 
     def news(self, *, but: Container[str] = ()) -> Parcel:
         """What is new; files of the names in `but` are left for another time."""
-        files = {path: path.stat() for path in self._root.rglob("*") if _travels(path) and path.name not in but}
         found: dict[str, tuple[int, bytes] | None] = {}
-        for path, now in files.items():
-            name = _below(self._root, path)
-            before, self._known[name] = self._known.get(name), now
-            if before is None or _version(before) != _version(now):
-                found[name] = _since(path, before, now)
+        for path in (path for path in self._root.rglob("*") if _travels(path) and path.name not in but):
+            name, version = _below(self._root, path), _version(path)
+            before = self._known.get(name)
+            if before is None or before.version != version:
+                content = path.read_bytes()
+                start = before.size if before and before.begins(content) else 0
+                found[name] = start, content[start:]
+                digest = _digest(content) if path.suffix in GROWING else None
+                self._known[name] = _Told(version, len(content), digest)
         for name in [name for name in self._known if not (self._root / name).exists()]:
             del self._known[name]
             found[name] = None
         return found
 
 
-def _since(path: Path, before: os.stat_result | None, now: os.stat_result) -> tuple[int, bytes]:
-    """A file's bytes up to what it was seen to have: those added since, or all."""
-    has_grown = before is not None and before.st_ino == now.st_ino and before.st_size <= now.st_size
-    start = before.st_size if before is not None and has_grown and path.suffix in GROWING else 0
-    with path.open("rb") as file:
-        file.seek(start)
-        return start, file.read(now.st_size - start)
+class _Told(NamedTuple):
+    """A file as it was told.
+
+    Attributes:
+        version: what differs once it was written to.
+        size: in bytes.
+        digest: of its bytes, where it is one that grows.
+    """
+
+    version: tuple[int, int, int]
+    size: int
+    digest: bytes | None
+
+    def begins(self, content: bytes) -> bool:
+        """Whether this is how it goes on. No version says so: a file made anew may have the old one's inode."""
+        return self.digest is not None and _digest(content[: self.size]) == self.digest
 
 
-def _version(seen: os.stat_result) -> tuple[int, int, int]:
+def _version(path: Path) -> tuple[int, int, int]:
+    seen = path.stat()
     return seen.st_ino, seen.st_size, seen.st_mtime_ns
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content).digest()
 
 
 def _travels(path: Path) -> bool:
