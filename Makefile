@@ -54,7 +54,8 @@ test: .venv/.dev ## every test that takes seconds
 
 test-slow: .venv/.dev ## the tests that take minutes: suite quick, whole, to the scores it must reach
 	$(PYTEST) -n 2 -m slow tests/unit
-	$(PYTEST) -n 2 --dist loadfile -m slow tests/end_to_end tests/browser
+	$(PYTEST) -n 2 --dist loadfile -m slow tests/end_to_end tests/browser --ignore tests/end_to_end/test_kills.py
+	$(PYTEST) -m slow tests/end_to_end/test_kills.py
 
 test-cluster: .venv/.dev ## the tests that want Ray and PostgreSQL (apt-get install postgresql), all on this machine
 	$(PIP) --editable '.[data,dev,ray,postgres]'

@@ -51,7 +51,7 @@ def start(module: str) -> Interpreter:
     ours, theirs = socket.socketpair(socket.AF_UNIX, getattr(socket, SOCKETS[module]))
     errors = tempfile.TemporaryFile()  # noqa: SIM115  # whoever takes it closes it
     process = subprocess.Popen(  # noqa: S603  # our own module
-        [sys.executable, "-P", "-m", module, str(theirs.fileno()), str(os.getpid())],
+        [sys.executable, "-P", "-m", "lstm_bench.begin", module, str(theirs.fileno()), str(os.getpid())],
         pass_fds=[theirs.fileno()],
         env=os.environ | allocator.added() | QUIET | found_alike() | {COMMAND: command()},
         stdin=subprocess.DEVNULL,

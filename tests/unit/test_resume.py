@@ -592,7 +592,7 @@ def test_a_process_that_hears_nothing_dies_with_its_parent(tmp_path: Path) -> No
     script = tmp_path / "parent.py"
     script.write_text(
         "import os, time\n"
-        "from lstm_bench.pool.child import die_with_parent\n"
+        "from lstm_bench.begin import die_with_parent\n"
         "parent = os.getpid()\n"
         "if not os.fork():\n"
         "    die_with_parent(1)\n"

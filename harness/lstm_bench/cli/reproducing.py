@@ -38,14 +38,15 @@ def reproduce(
     from lstm_bench.pool import cores
     from lstm_bench.report.replications import in_words, shown
     from lstm_bench.reproduce.making import jobs
-    from lstm_bench.reproduce.rows import read_table
+    from lstm_bench.reproduce.rows import QUICK, read_table
 
     results, screen, table = results_of(context), console(), read_table(what)
     chosen = table.chosen(rows.split(",") if rows else [], quick=quick)
+    at_once = workers or max(cores(), QUICK if quick else 1)  # sequences are counted, not seconds
     found, failed = [], False
     for job in jobs(table, chosen, _columns(column, quick=quick), quick=quick):
         try:
-            found.append(job.made(results, workers=workers or cores(), console=screen))
+            found.append(job.made(results, workers=at_once, console=screen))
             screen.print(in_words(found[-1]), soft_wrap=True)
         except RecordError:
             raise

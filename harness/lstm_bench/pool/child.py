@@ -5,7 +5,6 @@ run: its end of the pipe says so at once.
 """
 
 import contextlib
-import ctypes
 import json
 import os
 import queue
@@ -39,7 +38,6 @@ from lstm_bench.writing import make_folder, unwritable, writing
 
 OOM_SCORE = "500"  # the kernel, short of memory, takes a run before the driver
 PATIENCE = 10.0  # seconds that an earlier process of the same run has to let go of its folder
-SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of <linux/prctl.h>
 
 
 class Line(Protocol):
@@ -211,18 +209,6 @@ def tell(driver: Line, kind: str, what: dict[str, Any] | str) -> None:
         driver.send_bytes(json.dumps({kind: what}).encode())
     except OSError:
         os._exit(1)
-
-
-def die_with_parent(parent: int) -> None:
-    """Have the kernel end this process when its parent ends: one whose interpreter hangs hears nothing else.
-
-    Args:
-        parent: its process id; if that has ended before, this process does so here. Linux alone knows this signal.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, ctypes.c_ulong(signal.SIGKILL))
-        if os.getppid() != parent:
-            os._exit(1)
 
 
 def _main_thread() -> int:

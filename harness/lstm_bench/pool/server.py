@@ -1,8 +1,8 @@
 """The warm server: has torch imported and the task's data read, and forks a process for each run.
 
 It computes nothing with torch or scikit-learn: a server that has run a two-thread matrix product deadlocks its
-forked child at two threads. Started as `python -m lstm_bench.pool.server FD DRIVER`; it speaks JSON over that socket
-and ends when the driver's end of it closes, or with the process DRIVER. Its runs end with it.
+forked child at two threads. Begun by `lstm_bench.begin`, it speaks JSON over the socket FD and ends when the
+driver's end of it closes, or with the driver. Its runs end with it.
 """
 
 import gc
@@ -17,11 +17,12 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
+from lstm_bench.begin import die_with_parent
 from lstm_bench.errors import BenchError
 from lstm_bench.execute import get_warm, one_line
 from lstm_bench.meter import machine
 from lstm_bench.pool import Job
-from lstm_bench.pool.child import die_with_parent, run_child
+from lstm_bench.pool.child import run_child
 from lstm_bench.spec import RunSpec
 from lstm_bench.task import make_task
 
@@ -30,7 +31,6 @@ LONGEST = 2**18  # bytes of a message
 
 def main() -> None:
     """Get warm, say so, then serve until the driver is gone."""
-    die_with_parent(int(sys.argv[2]))  # reading the data, it hears nothing
     control = socket.socket(fileno=int(sys.argv[1]))
     importlib.import_module("torch._dynamo")  # the first optimiser of a process imports it, which takes 1 s
     machine()
@@ -109,7 +109,3 @@ def fork(control: socket.socket, descriptor: int, job: Job) -> int:
 def say(control: socket.socket, **message: Any) -> None:
     """Send the driver a message."""
     control.send(json.dumps(message).encode())
-
-
-if __name__ == "__main__":
-    main()

@@ -2,8 +2,8 @@
 
 A process of its own, since a call to MLflow takes 5 to 15 ms of a core, as much as all else that a trial costs the
 driver, and may hang for as long as a server does. All that it sends stands in the files: killed, it has lost nothing.
-Started as `python -m lstm_bench.tracking.writer FD PID` (see `interpreter`), perhaps before it is known for what; it
-speaks JSON over that socket, and ends when the driver's end of it closes.
+Begun by `lstm_bench.begin`, perhaps before it is known for what; it speaks JSON over the socket FD, and ends when the
+driver's end of it closes, or with the driver.
 """
 
 import gc
@@ -194,7 +194,3 @@ def main() -> None:
             writer.finish(ended)
     except (EOFError, OSError):
         os._exit(0)  # the driver is gone, or has heard all that it wanted
-
-
-if __name__ == "__main__":
-    main()
