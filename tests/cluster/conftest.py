@@ -13,7 +13,11 @@ def cluster() -> Iterator[Any]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+        patient = {
+            "health_check_timeout_ms": 60_000
+        }  # who is slow on a full machine is not dead; the dead refuse at once
+        head = {"num_cpus": 0, "include_dashboard": False, "_system_config": patient}
+        made = Cluster(initialize_head=True, head_node_args=head)
         yield made
         ray.shutdown()
         made.shutdown()
