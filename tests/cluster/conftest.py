@@ -13,9 +13,8 @@ def cluster() -> Iterator[Any]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patient = {
-            "health_check_timeout_ms": 60_000
-        }  # who is slow on a full machine is not dead; the dead refuse at once
+        # Who is slow to answer, on a full machine, is not dead; a dead one refuses at once.
+        patient = {"health_check_timeout_ms": 60_000}
         head = {"num_cpus": 0, "include_dashboard": False, "_system_config": patient}
         made = Cluster(initialize_head=True, head_node_args=head)
         yield made
