@@ -1,7 +1,6 @@
 """Runs on this machine: one process each, a few at a time."""
 
 import json
-import math
 import signal
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -14,38 +13,28 @@ from lstm_bench.errors import BenchError, RecordError
 from lstm_bench.pool import Ended, Event, Heard, Job, Started
 from lstm_bench.pool.interrupts import Interrupts
 from lstm_bench.pool.nursery import Nursery, NurseryDiedError, Waitable, nursery
+from lstm_bench.pool.pressing import AT_ONCE, Pressing, Run
 from lstm_bench.pool.verdict import by_its_death, in_its_stead, oom_kills, write
-from lstm_bench.record.run import RunFiles
 from lstm_bench.result import Reading, RunResult, Status
 from lstm_bench.spec import RunSpec
 
-GRACE = 3.0  # seconds that a run has to end by itself once it is told to do so at once
-AT_ONCE = (Status.KILLED, Status.TIMED_OUT)  # the other words wait for the run's next reading
 MOST_DEATHS = 3  # of nurseries in a row, no run having ended in between
 
 
-@dataclass(slots=True)
-class _Run:
-    """A run that is going on, and what is known of its end.
+@dataclass(slots=True, kw_only=True)
+class _Run(Run):
+    """A run in a process of this machine.
 
     Attributes:
         driver: closed once there is nothing more to hear.
-        due: when to press the run, on the monotonic clock: to tell it that its time is over, or to use force.
         oom_kills: what the kernel's counters said when it was started.
-        told: what it was told to end with, and the reason.
-        result: what it said of its end.
     """
 
-    job: Job
     driver: Connection
-    due: float
     oom_kills: int
-    told: Status | None = None
-    reason: str | None = None
-    result: RunResult | None = None
 
 
-class LocalPool:
+class LocalPool(Pressing[_Run]):
     """Executes jobs of one task, `workers` at a time. Use as a context: nothing outlives it.
 
     Args:
@@ -55,6 +44,8 @@ class LocalPool:
         run_timeout: seconds of wall time from its start after which a run ends as `timed_out`; None: never.
     """
 
+    grace = 3.0
+
     def __init__(
         self,
         warm: RunSpec,
@@ -62,9 +53,8 @@ class LocalPool:
         make_nursery: Callable[[RunSpec], Nursery] = nursery,
         run_timeout: float | None = None,
     ) -> None:
+        super().__init__(run_timeout)
         self._warm, self.workers, self._make_nursery = warm, workers, make_nursery
-        self._patience = math.inf if run_timeout is None else run_timeout
-        self._running: dict[str, _Run] = {}
         self._nursery: Nursery | None = None
         self._deaths: list[str] = []  # the last words of each nursery that died since a run ended
         self._unwritable: RecordError | None = None  # the first file that could not be written, by a run or for one
@@ -116,28 +106,6 @@ class LocalPool:
                 pass
             raise
 
-    def stop(self, run_id: str, status: Status, reason: str | None = None) -> None:
-        """Have a run end with a status; the first word counts, but one to end at once comes before one that waits."""
-        run = self._running.get(run_id)
-        if run is None or run.told in AT_ONCE or (run.told and status not in AT_ONCE):
-            return
-        run.told, run.reason = status, reason
-        if status in AT_ONCE:
-            run.due = time.monotonic() + GRACE
-        _say(run, end=status.value, reason=reason)
-
-    def go_on(self, run_id: str) -> None:
-        """Let a run that waits after its reading train on."""
-        if run := self._running.get(run_id):
-            _say(run, go=True)
-
-    def kill_all(self) -> Iterator[Event]:
-        """End every run as `killed`, those that do not obey by force, and yield what happens."""
-        for run_id in list(self._running):
-            self.stop(run_id, Status.KILLED)
-        while self._running:
-            yield from self._wait()
-
     def _living_nursery(self) -> Nursery:
         if self._nursery is None:
             if len(self._deaths) == MOST_DEATHS:
@@ -152,7 +120,7 @@ class LocalPool:
         nursery = self._living_nursery()
         nursery.warm_up()
         due = time.monotonic() + self._patience
-        self._running[job.run_id] = _Run(job, nursery.start(job), due, oom_kills())
+        self._running[job.run_id] = _Run(job=job, driver=nursery.start(job), due=due, oom_kills=oom_kills())
 
     def _wait(self) -> Iterator[Event]:
         """Wait for the next messages, or until a run's time is over, and yield what happens."""
@@ -167,22 +135,12 @@ class LocalPool:
                 yield from self._bury(cast(Waitable, ready))  # wait gives back what it got
         self._press()
 
-    def _time_left(self) -> float | None:
-        """Seconds until a run must be pressed; None where none ever need be."""
-        due = min(run.due for run in self._running.values())
-        return None if due == math.inf else max(0.0, due - time.monotonic())
+    def _say(self, run: _Run, **word: Any) -> None:
+        with suppress(OSError):  # it has just ended by itself
+            run.driver.send_bytes(json.dumps(word).encode())
 
-    def _press(self) -> None:
-        """Tell the runs whose time is over to end, and end by force those that were told to and have not."""
-        now = time.monotonic()
-        for run_id, run in self._running.items():
-            if run.due > now:
-                continue
-            if run.told in AT_ONCE:
-                run.due = now + GRACE
-                self._living_nursery().kill(run_id)
-            else:
-                self.stop(run_id, Status.TIMED_OUT, f"no end after {self._patience:g} s (--run-timeout)")
+    def _force(self, run: _Run) -> None:
+        self._living_nursery().kill(run.job.run_id)
 
     def _hear(self, run: _Run) -> Iterator[Event]:
         """The next message of a run. One that makes no sense is its last: the run sees its pipe close, and ends."""
@@ -226,16 +184,14 @@ class LocalPool:
         self._nursery = None
         for run in list(self._running.values()):
             self.stop(run.job.run_id, Status.KILLED, f"the process that started it ended: {last_words}")
-            yield from self._hear_out(run, GRACE)  # the kernel ends it with its parent; its pipe closes then
+            yield from self._hear_out(run, self.grace)  # the kernel ends it with its parent; its pipe closes then
             yield self._end(run, -signal.SIGKILL)
 
     def _end(self, run: _Run, code: int) -> Ended:
         """Forget a run whose process is gone; one that could not say how it ended is judged here."""
         del self._running[run.job.run_id]
         run.driver.close()
-        found = RunFiles(run.job.path).result
-        # A killed result is an earlier process's, or the driver knows it.
-        result = run.result or (found if found and found.status.counts else None)
+        result = run.end
         if result is None:
             if run.told in AT_ONCE:
                 result = in_its_stead(run.job, run.told, run.reason)
@@ -246,8 +202,3 @@ class LocalPool:
             except RecordError as error:
                 self._unwritable = self._unwritable or error
         return Ended(run.job, result)
-
-
-def _say(run: _Run, **message: Any) -> None:
-    with suppress(OSError):  # it has just ended by itself
-        run.driver.send_bytes(json.dumps(message).encode())

@@ -5,7 +5,6 @@ with the driver: what a run writes travels with its messages, see `pool.remote`.
 """
 
 import json
-import math
 import secrets
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -27,6 +26,7 @@ from lstm_bench.pool.mailbox import Message
 from lstm_bench.pool.parcel import pack, unpack
 from lstm_bench.pool.place import Place
 from lstm_bench.pool.post import Post
+from lstm_bench.pool.pressing import AT_ONCE, Pressing, Run
 from lstm_bench.pool.remote import Asked, digest_task, run_task
 from lstm_bench.pool.verdict import in_its_stead, write
 from lstm_bench.record.peaks import FILE as PEAKS
@@ -36,37 +36,27 @@ from lstm_bench.result import Reading, RunResult, Status
 from lstm_bench.spec import RunSpec
 from lstm_bench.writing import make_folder
 
-GRACE = 5.0  # seconds that a run has to end by itself once it is told to do so at once
 PATIENCE = 10.0  # seconds that another process has to let go of a run's folder
-AT_ONCE = (Status.KILLED, Status.TIMED_OUT)  # the other words wait for the run's next reading
 
 
-@dataclass(slots=True)
-class _Run:
-    """A run that executes, or waits for room, and what is known of its end.
+@dataclass(slots=True, kw_only=True)
+class _Run(Run):
+    """A run that executes, or waits for room.
 
     Attributes:
         line: its name in the mailbox; a run that goes on elsewhere has another one.
         task: Ray's.
         lock: of its folder, held here.
-        due: when to press the run, on the monotonic clock.
         node: where it executes; None while it waits for room.
-        told: what it was told to end with, and the reason.
-        result: what it said of its end.
     """
 
-    job: Job
     line: str
     task: Any
     lock: FileLock
-    due: float = math.inf
     node: str | None = None
-    told: Status | None = None
-    reason: str | None = None
-    result: RunResult | None = None
 
 
-class RayPool:
+class RayPool(Pressing[_Run]):
     """Executes jobs of one task on a cluster, up to `workers` at a time. Use as a context: nothing outlives it.
 
     Args:
@@ -76,11 +66,12 @@ class RayPool:
         run_timeout: seconds of wall time from its start on a machine after which a run ends as `timed_out`.
     """
 
+    grace = 5.0
+
     def __init__(self, warm: RunSpec, workers: int, place: Place, run_timeout: float | None = None) -> None:
+        super().__init__(run_timeout)
         self._warm, self.workers, self._place = warm, workers, place
-        self._patience = math.inf if run_timeout is None else run_timeout
         self._kept = Kept.at(place.storage_path) if place.storage_path else None
-        self._running: dict[str, _Run] = {}  # by the run's id
         self._lost: dict[str, int] = {}  # machines beneath a run since it last said something, by its id
         self._failed: BenchError | None = None  # why the study cannot go on
         self._interrupts = Interrupts()
@@ -143,28 +134,6 @@ class RayPool:
                 pass
             raise
 
-    def stop(self, run_id: str, status: Status, reason: str | None = None) -> None:
-        """Have a run end with a status; the first word counts, but one to end at once comes before one that waits."""
-        run = self._running.get(run_id)
-        if run is None or run.told in AT_ONCE or (run.told and status not in AT_ONCE):
-            return
-        run.told, run.reason = status, reason
-        if status in AT_ONCE:
-            run.due = time.monotonic() + (GRACE if run.node else 0)
-        self._post.say(run.line, end=status.value, reason=reason)
-
-    def go_on(self, run_id: str) -> None:
-        """Let a run that waits after its reading train on."""
-        if run := self._running.get(run_id):
-            self._post.say(run.line, go=True)
-
-    def kill_all(self) -> Iterator[Event]:
-        """End every run as `killed`, those that do not obey by force, and yield what happens."""
-        for run_id in self._running:
-            self.stop(run_id, Status.KILLED)
-        while self._running:
-            yield from self._wait()
-
     def _start(self, job: Job) -> None:
         """Hand Ray a job, with the files of its run so far, whose folder is held here from now on."""
         make_folder(job.path)
@@ -179,7 +148,7 @@ class RayPool:
         self._post.open(line)
         asked = Asked(job.to_dict(), self._warm.to_dict(), str(Path.cwd()), storage)
         task = self._task.remote(asked, parcel, self._post.mailbox, line)
-        self._running[job.run_id] = _Run(job, line, task, lock)
+        self._running[job.run_id] = _Run(job=job, line=line, task=task, lock=lock)
         self._post.follow(line, task)
 
     def _wait(self) -> Iterator[Event]:
@@ -193,22 +162,14 @@ class RayPool:
                 yield from self._take(run, message)
         self._press()
 
-    def _time_left(self) -> float | None:
-        """Seconds until a run must be pressed; None where none ever need be."""
-        due = min(run.due for run in self._running.values())
-        return None if due == math.inf else max(0.0, due - time.monotonic())
+    def _say(self, run: _Run, **word: Any) -> None:
+        self._post.say(run.line, **word)
 
-    def _press(self) -> None:
-        """Tell the runs whose time is over to end, and end by force those that were told to and have not."""
-        now = time.monotonic()
-        for run_id, run in self._running.items():
-            if run.due > now:
-                continue
-            if run.told in AT_ONCE:
-                run.due = now + GRACE
-                ray.cancel(run.task, force=True)
-            else:
-                self.stop(run_id, Status.TIMED_OUT, f"no end after {self._patience:g} s (--run-timeout)")
+    def _force(self, run: _Run) -> None:
+        ray.cancel(run.task, force=True)
+
+    def _hears(self, run: _Run) -> bool:
+        return run.node is not None  # else it waits for room
 
     def _take(self, run: _Run, message: Message) -> Iterator[Event]:
         """Write what is new of a run, then hear what it says."""
@@ -238,9 +199,7 @@ class RayPool:
         del self._running[run.job.run_id]
         run.lock.release()
         failure, files = self._post.end(run.line), RunFiles(run.job.path)
-        found = files.result
-        # A killed result is an earlier process's, or the driver knows it.
-        result = run.result or (found if found and found.status.counts else None)
+        result = run.end
         try:
             if result is None:
                 result = self._judged(run, failure)
