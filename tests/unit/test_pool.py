@@ -1,7 +1,6 @@
 import ctypes
 import gc
 import json
-import math
 import os
 import signal
 import stat
@@ -422,7 +421,7 @@ def _lost(pool: LocalPool, one: Job) -> Any:
     """A run as the pool knows it whose process left no word."""
     ours, theirs = Pipe()
     theirs.close()
-    run = pool._running[one.run_id] = local._Run(one, ours, math.inf, oom_kills())
+    run = pool._running[one.run_id] = local._Run(job=one, driver=ours, oom_kills=oom_kills())
     return run
 
 

@@ -18,6 +18,7 @@ from lstm_bench.pool.verdict import by_its_death, in_its_stead, oom_kills, write
 from lstm_bench.result import Reading, RunResult, Status
 from lstm_bench.spec import RunSpec
 
+GRACE = 3.0  # seconds that a run has to end by itself once it is told to do so at once
 MOST_DEATHS = 3  # of nurseries in a row, no run having ended in between
 
 
@@ -43,8 +44,6 @@ class LocalPool(Pressing[_Run]):
         make_nursery: where processes come from.
         run_timeout: seconds of wall time from its start after which a run ends as `timed_out`; None: never.
     """
-
-    grace = 3.0
 
     def __init__(
         self,
@@ -135,6 +134,10 @@ class LocalPool(Pressing[_Run]):
                 yield from self._bury(cast(Waitable, ready))  # wait gives back what it got
         self._press()
 
+    @property
+    def _grace(self) -> float:
+        return GRACE
+
     def _say(self, run: _Run, **word: Any) -> None:
         with suppress(OSError):  # it has just ended by itself
             run.driver.send_bytes(json.dumps(word).encode())
@@ -184,7 +187,7 @@ class LocalPool(Pressing[_Run]):
         self._nursery = None
         for run in list(self._running.values()):
             self.stop(run.job.run_id, Status.KILLED, f"the process that started it ended: {last_words}")
-            yield from self._hear_out(run, self.grace)  # the kernel ends it with its parent; its pipe closes then
+            yield from self._hear_out(run, GRACE)  # the kernel ends it with its parent; its pipe closes then
             yield self._end(run, -signal.SIGKILL)
 
     def _end(self, run: _Run, code: int) -> Ended:

@@ -5,7 +5,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from lstm_bench.pool import Event, Job
 from lstm_bench.record.run import RunFiles
@@ -46,12 +46,7 @@ class Pressing(ABC, Generic[R]):
 
     Args:
         run_timeout: seconds of wall time after which a run ends as `timed_out`; None: never.
-
-    Attributes:
-        grace: seconds that a run has to end by itself once it is told to do so at once.
     """
-
-    grace: ClassVar[float]
 
     def __init__(self, run_timeout: float | None) -> None:
         self._patience = math.inf if run_timeout is None else run_timeout
@@ -64,7 +59,7 @@ class Pressing(ABC, Generic[R]):
             return
         run.told, run.reason = status, reason
         if status in AT_ONCE:
-            run.due = time.monotonic() + (self.grace if self._hears(run) else 0)
+            run.due = time.monotonic() + (self._grace if self._hears(run) else 0)
         self._say(run, end=status.value, reason=reason)
 
     def go_on(self, run_id: str) -> None:
@@ -91,10 +86,15 @@ class Pressing(ABC, Generic[R]):
             if run.due > now:
                 continue
             if run.told in AT_ONCE:
-                run.due = now + self.grace
+                run.due = now + self._grace
                 self._force(run)
             else:
                 self.stop(run_id, Status.TIMED_OUT, f"no end after {self._patience:g} s (--run-timeout)")
+
+    @property
+    @abstractmethod
+    def _grace(self) -> float:
+        """Seconds that a run has to end by itself once it is told to do so at once."""
 
     @abstractmethod
     def _wait(self) -> Iterator[Event]:

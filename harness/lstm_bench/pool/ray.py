@@ -36,6 +36,7 @@ from lstm_bench.result import Reading, RunResult, Status
 from lstm_bench.spec import RunSpec
 from lstm_bench.writing import make_folder
 
+GRACE = 5.0  # seconds that a run has to end by itself once it is told to do so at once
 PATIENCE = 10.0  # seconds that another process has to let go of a run's folder
 
 
@@ -65,8 +66,6 @@ class RayPool(Pressing[_Run]):
         place: which cluster, and what a run claims of it.
         run_timeout: seconds of wall time from its start on a machine after which a run ends as `timed_out`.
     """
-
-    grace = 5.0
 
     def __init__(self, warm: RunSpec, workers: int, place: Place, run_timeout: float | None = None) -> None:
         super().__init__(run_timeout)
@@ -161,6 +160,10 @@ class RayPool(Pressing[_Run]):
             if run and run.line == message.line:  # else it was given up: its machine had seemed dead
                 yield from self._take(run, message)
         self._press()
+
+    @property
+    def _grace(self) -> float:
+        return GRACE
 
     def _say(self, run: _Run, **word: Any) -> None:
         self._post.say(run.line, **word)
