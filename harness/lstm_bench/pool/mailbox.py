@@ -68,7 +68,11 @@ class Mailbox:
 
 
 def make_mailbox(environment: dict[str, str]) -> Any:
-    """The actor of a driver: it ends with it."""
+    """The actor of a driver: it ends with it.
+
+    It claims a byte: who claims nothing is placed by whichever machine, and one that has just come knows of no other
+    yet, so that the mailbox would be there, and be gone with it.
+    """
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
-    options = {"num_cpus": 0, "max_concurrency": MOST_CALLS, "runtime_env": {"env_vars": environment}}
+    options = {"num_cpus": 0, "memory": 1, "max_concurrency": MOST_CALLS, "runtime_env": {"env_vars": environment}}
     return ray.remote(Mailbox).options(scheduling_strategy=here, **options).remote()
