@@ -22,7 +22,6 @@ QUIET = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS":
 
 _begun: dict[str, "Interpreter"] = {}
 _wanted: set[str] = set()  # those that somebody may still take: nothing outside of `begun`
-_again: set[str] = set()  # those of which one will be wanted after another
 
 
 class Interpreter(NamedTuple):
@@ -37,6 +36,19 @@ class Interpreter(NamedTuple):
     process: subprocess.Popen[bytes]
     control: socket.socket
     errors: IO[bytes]
+
+    def words(self) -> list[str]:
+        """The lines that it has printed, but for empty ones."""
+        self.errors.seek(0)
+        return [line for line in self.errors.read().decode(errors="replace").splitlines() if line.strip()]
+
+    def wait(self, seconds: float) -> int:
+        """Its exit code, once it has ended; it is ended if that takes too long."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
 
     def close(self) -> None:
         """End it wherever it is, and let go of all that belongs to it."""
@@ -65,23 +77,18 @@ def start(module: str) -> Interpreter:
 
 
 @contextmanager
-def begun(*, again: bool = False) -> Iterator[None]:
+def begun() -> Iterator[None]:
     """Within it one of each is on its way, for who takes it first; nobody having done so, it ends.
 
-    Who is done with one may give it back: the next one to take it waits for no import.
-
-    Args:
-        again: whether one study follows another: a server, which knows but one task, is followed by the next one.
+    Who is done with one gives it back: the next one to take it, as a suite's next study does, waits for no import.
     """
     _wanted.update(SOCKETS)
-    _again.update({SERVER} if again else ())
     if sys.platform == "linux":
         _begun.update({module: start(module) for module in SOCKETS})
     try:
         yield
     finally:
         _wanted.clear()
-        _again.clear()
         while _begun:
             _begun.popitem()[1].close()
 
@@ -97,15 +104,11 @@ def forgo(module: str) -> None:
         _begun.pop(module).close()
 
 
-def follow(module: str) -> None:
-    """One is done: begin the next, where one will be wanted."""
-    if module in _again and module not in _begun and sys.platform == "linux":
-        _begun[module] = start(module)
-
-
 def give_back(module: str, one: Interpreter) -> None:
     """Leave one that waits for its next task to who takes it; where nobody will, it ends."""
     if module in _wanted and module not in _begun:
+        one.errors.seek(0)
+        one.errors.truncate(0)  # its last words are the next task's
         _begun[module] = one
     else:
         one.close()

@@ -130,9 +130,9 @@ def work_has_begun(folder: Path) -> bool:
 
 def kill(driver: "subprocess.Popen[str]", victim: str, chance: random.Random) -> bool:
     """Shoot one of the study's processes, if there is such a one; with the driver everything must end."""
-    servers = [pid for pid in descendants(driver.pid) if "lstm_bench.pool.server" in command_of(pid)]
-    parents = {pid: descendants(pid) for pid in servers}
-    tops = [pid for pid in servers if not any(pid in children for children in parents.values())]
+    forked = [pid for pid in descendants(driver.pid) if "lstm_bench.pool.server" in command_of(pid)]
+    beneath = {pid: len(descendants(pid)) for pid in forked}
+    servers = sorted(forked, key=lambda pid: -beneath[pid])[:2]  # the warm one, and the task's, forked from it
     if victim == "driver":
         family = descendants(driver.pid)
         driver.kill()
@@ -143,8 +143,8 @@ def kill(driver: "subprocess.Popen[str]", victim: str, chance: random.Random) ->
         assert not any(map(alive, family)), "orphans"
         return True
     writers = [pid for pid in descendants(driver.pid) if "lstm_bench.tracking.writer" in command_of(pid)]
-    workers = [pid for top in tops for pid in parents[top]]
-    targets = {"server": tops, "worker": workers, "writer": writers}[victim]
+    workers = [pid for pid in forked if pid not in servers]
+    targets = {"server": servers, "worker": workers, "writer": writers}[victim]
     if not targets:
         return False
     with suppress(ProcessLookupError):

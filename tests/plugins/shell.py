@@ -55,6 +55,11 @@ def parents() -> dict[int, int]:
     return found
 
 
+def children(pid: int) -> set[int]:
+    """A process's own."""
+    return {child for child, parent in parents().items() if parent == pid}
+
+
 def descendants(pid: int) -> set[int]:
     """A process's children, and theirs."""
     of, found = parents(), {pid}

@@ -17,6 +17,7 @@ import optuna
 import pytest
 import torch
 from optuna.study import StudyDirection
+from shell import children
 from toy import Toy
 
 from lstm_bench import checkpoint
@@ -418,7 +419,8 @@ def test_where_the_driver_cannot_write_in_a_runs_stead_it_says_so(
 def test_where_neither_can_write_the_run_is_heard_first(results: Results, server: Lent) -> None:
     jobs = [job(results, "one", "toy:Toy"), job(results, "two", "toy:Toy")]
     server.warm_up()
-    with no_space(), no_space(process=server._process.pid):
+    (own,) = children(server._interpreter.process.pid)  # forks the runs
+    with no_space(), no_space(process=own):
         events, said = events_until(LocalPool(SPEC, 1, lambda _: server), lambda _: jobs.pop(0))
     assert "one/spec.toml cannot be written: File too large" in said
     assert not results_in(events)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shell import alive, descendants
+from shell import alive, children, descendants
 from toy import Toy
 
 from lstm_bench.cells.lstm import LSTM
@@ -139,9 +139,12 @@ def gone_in_time(pids: set[int], seconds: float) -> bool:
     return not any(map(alive, pids))
 
 
-def server_of(pool: LocalPool) -> int:
+def servers_of(pool: LocalPool) -> tuple[int, int]:
+    """The warm one, and the task's, forked from it."""
     assert isinstance(pool._nursery, WarmServer)
-    return pool._nursery._process.pid
+    warm = pool._nursery._interpreter.process.pid
+    (own,) = children(warm)
+    return warm, own
 
 
 def test_a_cell_is_warm_before_a_run_is_forked(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,7 +310,8 @@ def test_runs_that_do_not_end_with_the_pool_are_ended_by_force(
             heard += isinstance(event, Heard)
             if heard == 2:
                 time.sleep(0.3)  # they hang by now
-                family = descendants(server_of(pool))
+                _, server = servers_of(pool)
+                family = descendants(server)
                 break
     assert len(family) == 2
     assert not any(map(alive, family))
@@ -349,7 +353,8 @@ def test_a_run_shot_from_outside_is_told_so_and_the_next_one_runs(
         for event in all_of(pool, endless, good):
             if isinstance(event, Heard) and event.job is endless:
                 counter.write_text(f"oom 9\noom_kill {kills}\n")
-                for child in descendants(server_of(pool)):
+                _, server = servers_of(pool)
+                for child in descendants(server):
                     os.kill(child, signal.SIGKILL)
     shot = result_of(results, endless)
     assert shot.status is status
@@ -358,7 +363,10 @@ def test_a_run_shot_from_outside_is_told_so_and_the_next_one_runs(
     assert result_of(results, good).status is Status.FINISHED
 
 
-def test_a_server_shot_from_outside_ends_its_runs_as_killed_and_another_takes_them_up(results: Results) -> None:
+@pytest.mark.parametrize("which", [0, 1], ids=["warm", "task's"])
+def test_a_server_shot_from_outside_ends_its_runs_as_killed_and_another_takes_them_up(
+    results: Results, which: int
+) -> None:
     slow = job(results, options__fault="slow", options__at=0, train__eval_every=2)
     waiting = [slow]
     results_told, heard, children = [], [], set()
@@ -368,9 +376,10 @@ def test_a_server_shot_from_outside_ends_its_runs_as_killed_and_another_takes_th
                 heard.append(event.reading.step)
             if heard[-1:] == [20] and not children:
                 time.sleep(0.3)
-                children = descendants(server_of(pool))
-                os.kill(server_of(pool), signal.SIGKILL)
-                assert gone_in_time({server_of(pool), *children}, 3)  # and there is more in the pipe
+                servers = servers_of(pool)
+                children = descendants(servers[which])
+                os.kill(servers[which], signal.SIGKILL)
+                assert gone_in_time({*servers, *children}, 3)  # and there is more in the pipe
             if isinstance(event, Ended):
                 results_told.append(event.result)
                 if event.result.status is Status.KILLED:
@@ -392,8 +401,9 @@ def test_a_server_that_dies_again_and_again_is_one_line(
     events = []
     with LocalPool(job(results).spec, 1) as pool:
         _ = pool.data_digest
-        os.kill(server_of(pool), signal.SIGKILL)
-        assert gone_in_time({server_of(pool)}, 3)  # the first one dies before it is asked for a run
+        servers = servers_of(pool)
+        os.kill(servers[0], signal.SIGKILL)
+        assert gone_in_time({*servers}, 3)  # the first one dies before it is asked for a run
         with pytest.raises(BenchError, match=r"ended 2 times, .* SIGKILL\. Where memory is short, use fewer --workers"):
             events.extend(pool.run(lambda: bad))
     assert [type(event) for event in events] == [Started, Ended] * 2
@@ -450,7 +460,7 @@ def test_when_the_driver_dies_nothing_is_left_running(results: Results, tmp_path
     assert {driver.stdout.readline(), driver.stdout.readline()} == {b"slow\n", b"numb\n"}
     time.sleep(0.2)  # it hangs by now
     family = descendants(driver.pid)
-    assert len(family) == 3  # the server and two runs
+    assert len(family) == 4  # two servers and two runs
     driver.kill()
     driver.wait()
     assert gone_in_time(family, 3)

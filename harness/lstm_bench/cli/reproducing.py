@@ -23,7 +23,7 @@ class Columns(StrEnum):
     BOTH = "both"
 
 
-@begun(again=True)  # MLflow's writer goes from row to row
+@begun()
 def reproduce(
     context: typer.Context,
     what: Annotated[str, typer.Argument(metavar="TABLE", help="hochreiter1997, or a file of rows.")],

@@ -29,7 +29,7 @@ listing = typer.Typer(help="List the studies there are, or show one.", invoke_wi
 
 
 @placed
-@begun(again=True)  # MLflow's writer goes from study to study
+@begun()
 def bench(
     context: typer.Context,
     where: "Place",

@@ -3,7 +3,6 @@
 import json
 import multiprocessing
 import socket
-import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -73,8 +72,10 @@ class WarmServer:
 
     def __init__(self, warm: RunSpec) -> None:
         self._digest: str | None = None
-        self._process, self._control, self._errors = interpreter.take(interpreter.SERVER)
-        self._send(warm.to_dict())
+        self._interpreter = interpreter.take(interpreter.SERVER)
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._send(warm.to_dict(), [theirs.fileno()], to=self._interpreter.control)
+        theirs.close()
 
     def warm_up(self) -> str:
         """Wait for the server's first word."""
@@ -111,15 +112,29 @@ class WarmServer:
         return message["exited"], message["code"]
 
     def close(self) -> None:
-        """Close the driver's end: the server sees it and ends."""
+        """Close the driver's end: the server sees it and ends; what it was forked from waits for its next task."""
         self._control.close()
-        self._wait()
-        self._errors.close()
-        interpreter.follow(interpreter.SERVER)
+        if self._is_over():
+            interpreter.give_back(interpreter.SERVER, self._interpreter)
+        else:
+            self._interpreter.close()
 
-    def _send(self, message: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
+    def _is_over(self) -> bool:
+        """Whether a server that has nothing more to do ended in peace, and in time."""
+        control = self._interpreter.control
+        control.settimeout(PATIENCE)
+        try:
+            return bool(control.recv(LONGEST))
+        except OSError:  # no word of it, or nobody there
+            return False
+        finally:
+            control.settimeout(None)
+
+    def _send(
+        self, message: dict[str, Any], descriptors: Sequence[int] = (), to: socket.socket | None = None
+    ) -> None:
         with suppress(ConnectionError):  # it is gone: heard of where its socket is waited for
-            socket.send_fds(self._control, [json.dumps(message).encode()], descriptors)
+            socket.send_fds(to or self._control, [json.dumps(message).encode()], descriptors)
 
     def _receive(self) -> dict[str, Any] | None:
         """The next message; None when the server is gone."""
@@ -130,18 +145,9 @@ class WarmServer:
         message: dict[str, Any] | None = json.loads(data) if data else None
         return message
 
-    def _wait(self) -> int:
-        """Wait until a server that has nothing more to do is gone; returns its exit code."""
-        try:
-            return self._process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            return self._process.wait()
-
     def _last_words(self) -> str:
-        code = self._wait()
-        self._errors.seek(0)
-        words = self._errors.read().decode(errors="replace").strip().splitlines()
+        code = self._interpreter.wait(PATIENCE)
+        words = self._interpreter.words()
         return words[-1] if words else f"it {how_it_ended(code)}"
 
 

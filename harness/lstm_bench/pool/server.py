@@ -1,10 +1,12 @@
-"""The warm server: has torch imported and the task's data read, and forks a process for each run.
+"""The warm server: has torch imported, and forks a server of a task, which reads its data and forks each of its runs.
 
-It computes nothing with torch or scikit-learn: a server that has run a two-thread matrix product deadlocks its
-forked child at two threads. Begun by `lstm_bench.begin`, it speaks JSON over the socket FD and ends when the
-driver's end of it closes, or with the driver. Its runs end with it.
+Neither computes anything with torch or scikit-learn: a process that has run a two-thread matrix product deadlocks its
+forked child at two threads. Begun by `lstm_bench.begin`, it hears JSON over the socket FD, a task and the socket of its
+server each time, one after the other, and ends when the driver's end closes, with the driver, or as a task's server
+that did not end in peace. What is forked ends with who has forked it.
 """
 
+import functools
 import gc
 import importlib
 import json
@@ -13,6 +15,7 @@ import selectors
 import socket
 import sys
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
@@ -30,15 +33,26 @@ LONGEST = 2**18  # bytes of a message
 
 
 def main() -> None:
-    """Get warm, say so, then serve until the driver is gone."""
+    """Get warm, then serve task after task until the driver is gone."""
     control = socket.socket(fileno=int(sys.argv[1]))
     importlib.import_module("torch._dynamo")  # the first optimiser of a process imports it, which takes 1 s
     machine()
-    asked = control.recv(LONGEST)
-    if not asked:  # the driver has no use for a server
-        return
+    while True:
+        asked, descriptors, _, _ = socket.recv_fds(control, LONGEST, 1)
+        if not asked:  # the driver has no use for another
+            return
+        own = socket.socket(fileno=descriptors[0])
+        pid = forked(control, functools.partial(serve_task, own, RunSpec.from_dict(json.loads(asked))))
+        own.close()
+        _, status = os.waitpid(pid, 0)
+        if code := os.waitstatus_to_exitcode(status):
+            end_as(code)
+        say(control, over=True)
+
+
+def serve_task(control: socket.socket, spec: RunSpec) -> None:
+    """Read a task's data, say so, then serve its runs until the driver has no more."""
     try:
-        spec = RunSpec.from_dict(json.loads(asked))
         digest = make_task(spec).prepare()
     except BenchError as error:
         say(control, failed=str(error), exit_code=error.exit_code)
@@ -79,23 +93,28 @@ def serve(control: socket.socket) -> None:
                     os.kill(running[request["kill"]][0], 9)
                 continue
             job = Job.from_dict(request)
-            pid = fork(control, descriptors[0], job)
+            pid = forked(control, functools.partial(run_job, descriptors[0], job))
+            os.close(descriptors[0])
             running[job.run_id] = (pid, os.pidfd_open(pid))
             selector.register(running[job.run_id][1], selectors.EVENT_READ, job.run_id)
 
 
-def fork(control: socket.socket, descriptor: int, job: Job) -> int:
-    """Start a run's process; returns its id. The child never comes back from here."""
-    server = os.getpid()
+def run_job(descriptor: int, job: Job) -> None:
+    """Execute a run whose end of its pipe this is."""
+    run_child(Connection(descriptor), job)
+
+
+def forked(control: socket.socket, work: Callable[[], None]) -> int:
+    """Start a process that does some work without our socket; returns its id. The child never comes back from here."""
+    parent = os.getpid()
     pid = os.fork()
     if pid:
-        os.close(descriptor)
         return pid
     code = 1
     try:
-        die_with_parent(server)
+        die_with_parent(parent)
         control.close()
-        run_child(Connection(descriptor), job)
+        work()
         code = 0
     except BaseException:  # noqa: BLE001  # this process ends here, whatever happened
         traceback.print_exc()
@@ -104,6 +123,13 @@ def fork(control: socket.socket, descriptor: int, job: Job) -> int:
             with suppress(OSError):  # a full disk
                 stream.flush()
         os._exit(code)
+
+
+def end_as(code: int) -> None:
+    """End with an exit code; a negative one is a signal."""
+    if code < 0:
+        os.kill(os.getpid(), -code)
+    os._exit(abs(code))
 
 
 def say(control: socket.socket, **message: Any) -> None:

@@ -93,9 +93,8 @@ class Shipper:
 
     @property
     def _last_words(self) -> str:
-        self._writer.errors.seek(0)
-        printed = self._writer.errors.read().decode(errors="replace").splitlines()
-        return next((line for line in reversed(printed) if line.strip()), "no last words")
+        words = self._writer.words()
+        return words[-1] if words else "no last words"
 
     def _replace(self) -> None:
         self._pipe.close()
