@@ -9,7 +9,8 @@ from sides import by_command, by_hand, by_search, done, in_turns, middle, settin
 
 from lstm_bench.speed import measured
 
-ROUNDS = 3
+ROUNDS = 7  # two processes differ by up to a tenth, for as long as they last
+SEARCHES = 3  # which last a minute, and lie within 2 % of each other
 SELDOM = 4  # readings of a run whose training alone is to be seen: evaluating leaves the allocator nothing to keep
 SIZES = (32, 64, 128, 256)
 
@@ -92,7 +93,7 @@ def test_a_search_against_two_processes_of_loops_by_hand(benchmark: BenchmarkFix
         own, other = in_turns(search, by_two)
         pairs.append((own.seconds(), other.seconds()))
 
-    benchmark.pedantic(both, rounds=ROUNDS)
+    benchmark.pedantic(both, rounds=SEARCHES)
     own, other = (statistics.median(side) for side in zip(*pairs, strict=True))
     benchmark.extra_info |= {"pairs": pairs}
     benchmark.extra_info["says"] = {
