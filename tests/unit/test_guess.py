@@ -63,6 +63,11 @@ def test_a_latch_is_guessed_and_the_guesses_are_counted() -> None:
     ("task", "values", "told"),
     [
         ("h97-two-sequence", {"model.cell": "lstm"}, "with model.cell = 'lstm': expected 'rnn'"),
+        (
+            "h97-two-sequence",
+            {"model.output_activation": "none"},
+            "with model.output_activation = 'none': expected 'logistic'",
+        ),
         ("h97-order", {"model.embedding": 0}, "expected numbers in, one answer, as h97-two-sequence"),
     ],
 )

@@ -21,7 +21,6 @@ BOTH: dict[str, Value] = {
     "model.tied": False,
     "model.residual": False,
     "model.dropout": 0.0,
-    "model.output_activation": "logistic",
     "train.average_decay": 0.0,
     "device": "cpu",
 }
@@ -35,7 +34,8 @@ SGD: dict[str, Value] = {
 }
 IS: Mapping[str, dict[str, Value]] = {
     "online": BOTH | SGD | {"model.cell": "h97", "cell.truncated": True},
-    "guess": BOTH | {"model.cell": "rnn", "model.skip": False, "model.head_bias": True},
+    "guess": BOTH
+    | {"model.cell": "rnn", "model.skip": False, "model.head_bias": True, "model.output_activation": "logistic"},
 }
 
 

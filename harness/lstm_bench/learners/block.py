@@ -17,24 +17,31 @@ def look(features: Floats, b: int, t: int, say: Floats, sees: Floats) -> None:
 
 
 @part
-def squash(weights: Floats, sees: Floats, read: Floats, token: int, said: Floats) -> None:
-    """What units or outputs say: the logistic function of what comes to them, into `said` [U*] or [C*].
+def gather(weights: Floats, sees: Floats, read: Floats, token: int, came: Floats) -> None:
+    """What comes to units or outputs, into `came` [U*] or [C*].
 
     Args:
         weights: [N, U*] or [M, C*].
         sees: [N] or [M].
         read: [V, U*] or [V, C*]; without a row where they read no tokens.
         token: -1 where there is none.
-        said: changed; behind U or C stands what nobody asks for.
+        came: changed; behind U or C stands what nobody asks for.
     """
-    across = len(said)
+    across = len(came)
     for at in range(0, across, LANES):
         total = filled(0.0)
         for n in range(len(sees)):
             total = total + sees[n] * load(weights, n * across + at)
         if token >= 0 and len(read):
             total = total + load(read, token * across + at)
-        store(said, at, sigmoid(total))
+        store(came, at, total)
+
+
+@part
+def squash(came: Floats) -> None:
+    """The logistic function of what came, in its place."""
+    for at in range(0, len(came), LANES):
+        store(came, at, sigmoid(load(came, at)))
 
 
 @part

@@ -11,7 +11,7 @@ from numba import float64, int64, void
 from lstm_bench.cells import vectors
 from lstm_bench.cells.kept import kept, part
 from lstm_bench.learners import block, net, rule
-from lstm_bench.learners.block import advance, hear, look, squash
+from lstm_bench.learners.block import advance, gather, hear, look, squash
 from lstm_bench.learners.net import BOUNDS, DATA, LANES, NET, Bounds, Data, Floats, Net
 from lstm_bench.learners.rule import blame, met, move_outputs, move_units, remember
 
@@ -40,11 +40,14 @@ def _answer(net: Net, data: Data, out: Floats) -> None:
             if tokens.size:
                 token = tokens[b, t]
             look(features, b, t, say, sees)
-            squash(seen, sees, read, token, say)
+            gather(seen, sees, read, token, say)
+            squash(say)
             advance(gate, gated, say, drawn, held, shown)
             if every_step or t == last:
                 hear(features, b, t, say, heard)
-                squash(head, heard, skip, token, said)
+                gather(head, heard, skip, token, said)
+                if net.logistic:
+                    squash(said)
                 out[b, t if every_step else 0] = said[: out.shape[2]]
 
 
@@ -89,16 +92,19 @@ def _learn(
             if tokens.size:
                 token = tokens[b, t]
             look(features, b, t, say, sees)
-            squash(seen, sees, read, token, say)
+            gather(seen, sees, read, token, say)
+            squash(say)
             advance(gate, gated, say, drawn, held, shown)
             remember(gate, layer, sees, token, say, drawn, by, did, did_read)
             if not every_step and t < last:
                 continue
             hear(features, b, t, say, heard)
-            squash(head, heard, skip, token, out)
+            gather(head, heard, skip, token, out)
+            if net.logistic:
+                squash(out)
             for k in range(outputs):
                 off = aims[b, t if every_step else 0, k] - out[k]
-                error[k] = off * out[k] * (1.0 - out[k])
+                error[k] = off * out[k] * (1.0 - out[k]) if net.logistic else off
                 largest, total, loss = max(largest, abs(off)), total + abs(off), loss + 0.5 * off * off
             blame(error, head, gate, layer, gated, say, shown, states, gates)
             square = move_units(seen, net.there, did, states, gates, sees, rate)

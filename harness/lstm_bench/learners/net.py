@@ -33,6 +33,7 @@ class Net(NamedTuple):
         head_there: [M, C*], of `head`.
         gate: [H], the input gate of each cell.
         gated: from each input gate to the output gate of its block; 0 where there is none.
+        logistic: whether outputs are squashed, as units are.
     """
 
     seen: Floats
@@ -43,6 +44,7 @@ class Net(NamedTuple):
     head_there: Floats
     gate: Whole
     gated: int
+    logistic: bool
 
 
 class Data(NamedTuple):
@@ -85,6 +87,6 @@ def data_of(inputs: Tensor, lengths: Tensor | None, *, every_step: bool) -> Data
 
 MATRIX = float64[:, ::1]
 record: Any = types.NamedTuple  # numba tells no types of it
-NET = record([MATRIX] * 6 + [int64[::1], int64], Net)
+NET = record([MATRIX] * 6 + [int64[::1], int64, boolean], Net)
 DATA = record([float64[:, :, ::1], int64[:, ::1], int64[::1], boolean], Data)
 BOUNDS = record([float64, int64, float64], Bounds)

@@ -5,7 +5,7 @@ from typing import NamedTuple, cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lstm_bench.cells.h97 import H97
 from lstm_bench.learners import kernels
@@ -76,7 +76,8 @@ class OnlineModel(SequenceModel):
             place[:] = weights.numpy()
         blocks = cells // cell.block_size
         gate = cells + np.arange(cells) // cell.block_size
-        return Packed(Net(seen, read, heard, skip, there, head_there, gate, blocks * cell.output_gate), slots)
+        gated, logistic = blocks * cell.output_gate, isinstance(self.squash, nn.Sigmoid)
+        return Packed(Net(seen, read, heard, skip, there, head_there, gate, gated, logistic), slots)
 
 
 def network(signature: Signature, spec: ModelSpec, options: Mapping[str, Value]) -> OnlineModel:
