@@ -45,7 +45,9 @@ weights = 117
 lr = 1e-7
 trials = 2
 paper = { sequences = 4000 }
-tried = "nothing"
+
+[tried]
+hard = "nothing"
 """
 COMMAND = ("reproduce", "rows.toml", "--workers", "2")
 
@@ -86,7 +88,7 @@ def test_it_goes_on_with_the_row_that_it_was_killed_in(tmp_path: Path) -> None:
     assert (first["successes"], first["word"], first["weights"]) == (4, "replicates", 117)
     assert (found["hard"]["successes"], found["hard"]["median"]) == (0, None)
     assert "hard (faithful) does not replicate: " in done.stdout
-    assert "the median is beyond the cap of 20,000. Tried: nothing" in " ".join(done.stdout.split())
+    assert "the median is beyond the cap of 20,000. Tried on hard: nothing." in " ".join(done.stdout.split())
 
     quick = call(tmp_path, *COMMAND, "--quick")  # has as many trials and more
     assert quick.returncode == 0, quick.stdout + quick.stderr

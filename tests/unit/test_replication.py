@@ -92,9 +92,17 @@ def test_the_table_fits_a_terminal_and_nothing_of_it_is_cut(width: int) -> None:
     assert [line.split()[0] for line in lines[2:7]] == [row.row for row in table()]
     assert ("0.72-1.00" in text) is (width == 120)
     assert ">2.23M" in text
-    assert "6a (faithful) does not replicate: 3 times the paper's sequences. Tried: a rate of 0.1: 2,200" in " ".join(
-        line.strip() for line in lines
-    )
+    whole = " ".join(line.strip() for line in lines)
+    assert "6a (faithful) does not replicate: 3 times the paper's sequences. " in whole
+    assert "Tried on 6a: a rate of 0.1: 2,200." in whole
+
+
+def test_what_was_tried_is_said_once_and_of_those_alone_that_differ() -> None:
+    rows = [replication([], failed=3, row=name, tried="this") for name in "ab"]
+    said = remarks([*rows, replication([1000], row="c", tried="this", instead="a linear output")])
+    assert said[0] == "c (faithful) is not by the paper's words: a linear output."
+    assert [line.split()[0] for line in said[1:3]] == ["a", "b"]
+    assert said[3:] == ["Tried on a, b: this."]
 
 
 def test_a_row_is_told_in_a_line() -> None:

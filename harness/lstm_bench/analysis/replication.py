@@ -65,6 +65,7 @@ class Replication:
         train_seconds: of training, a trial each.
         weights: of the model.
         machine: where it ran: processor, versions, commit, command.
+        instead: where it is not by the paper's words, what it has in their place; the figure is of the row by them.
         tried: where it does not replicate, what was tried.
     """
 
@@ -84,6 +85,7 @@ class Replication:
     train_seconds: Sequence[float]
     weights: int
     machine: Mapping[str, Any]
+    instead: str = ""
     tried: str = ""
 
     @property
@@ -167,7 +169,7 @@ class Replication:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Replication":
         """The row that `to_dict` made plain."""
-        own = {name: values[name] for name in cls.__dataclass_fields__}
+        own = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
         times = [Time(**time) for time in values["times"]]
         return cls(**{**own, "paper": Published(**values["paper"]), "times": times})
 

@@ -29,13 +29,16 @@ def shown(rows: Sequence[Replication], width: int) -> RenderableType:
 
 
 def remarks(rows: Sequence[Replication]) -> list[str]:
-    """Of each row that does not hold, in what, and what was tried."""
-    return [
+    """What rows have in place of the paper's words; in what some do not hold; what was tried then, each once."""
+    other = [f"{row.row} ({row.column}) is not by the paper's words: {row.instead}." for row in rows if row.instead]
+    differing = [row for row in rows if not row.holds]
+    differ = [
         f"{row.row} ({row.column}) does not {'replicate' if row.column == 'faithful' else 'take fewer sequences'}: "
-        f"{'; '.join(row.differs)}.{f' Tried: {row.tried}' if row.tried else ''}"
-        for row in rows
-        if not row.holds
+        f"{'; '.join(row.differs)}."
+        for row in differing
     ]
+    tried = {row.tried: [one.row for one in differing if one.tried == row.tried] for row in differing if row.tried}
+    return [*other, *differ, *(f"Tried on {', '.join(names)}: {text}." for text, names in tried.items())]
 
 
 def in_words(row: Replication) -> str:

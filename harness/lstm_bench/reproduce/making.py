@@ -128,7 +128,8 @@ def replication(job: Job, board: Board, results: Results) -> Replication:
         train_seconds=[metrics["cost/train_seconds"] for metrics in ended],
         weights=int(ended[0]["model/parameters"]),
         machine=_origin(runs[0][0].machine),
-        tried=row.tried,
+        instead=row.instead,
+        tried=job.table.tried(row),
     )
 
 

@@ -12,7 +12,7 @@ from lstm_bench.suites import StudyTable, file_of, names_in, read_toml, study_in
 
 PACKAGE = "lstm_bench.reproduce"
 QUICK = 3  # trials of a row that is only looked at
-SHARED = ("faithful", "modern", "control", "net")  # of a file's tables, all but its rows
+SHARED = ("faithful", "modern", "control", "net", "tried")  # of a file's tables, all but its rows
 T100 = "t100"  # which names all rows of a hundred steps
 
 Tables = Mapping[str, Any]
@@ -36,7 +36,7 @@ class Row:
         quick: whether `--quick` takes it.
         t100: whether its sequences have a hundred steps.
         modern: what its modern study has besides; a row without is not in that column.
-        tried: where it does not replicate, what was tried.
+        instead: where it is not by the paper's words, what it has in their place. See `Replication`.
     """
 
     id: str
@@ -52,7 +52,7 @@ class Row:
     quick: bool = False
     t100: bool = False
     modern: dict[str, Any] | None = None
-    tried: str = ""
+    instead: str = ""
 
     @property
     def cap(self) -> int:
@@ -71,7 +71,8 @@ class Table:
     Attributes:
         path: of its file.
         rows: in the paper's order.
-        shared: what studies share: `faithful` or `modern` ones, those of a `control`, faithful ones of a `net`.
+        shared: what studies share: `faithful` or `modern` ones, those of a `control`, faithful ones of a `net`; and
+            what was `tried` where they do not replicate.
     """
 
     path: Path
@@ -102,6 +103,10 @@ class Table:
         """What was made of some rows, in the paper's order; what is of none of them comes last."""
         places = {row.id: at for at, row in enumerate(self.rows)}
         return sorted(found, key=lambda one: (places.get(one.row, len(places)), one.column))
+
+    def tried(self, row: Row) -> str:
+        """What was tried in case that it does not replicate."""
+        return next((text for name, text in self.shared["tried"].items() if row.is_called(name)), "")
 
     def study(self, row: Row, column: Column, trials: int | None = None) -> StudyTable:
         """The study of a row: the cap ends each run that counts.
