@@ -231,6 +231,16 @@ def load_task(name: str) -> Any:
     return cls
 
 
+def described(task: str) -> dict[str, str]:
+    """The `family` and `source` that a task's class names; nothing where it is not installed here."""
+    try:
+        cls = load_task(task)
+    except UsageError:
+        return {}
+    named = {name: getattr(cls, name, None) for name in ("family", "source")}
+    return {name: value for name, value in named.items() if isinstance(value, str)}
+
+
 def options_of(task: Task) -> dict[str, Any]:
     """Every option of a task with its value, defaults included."""
     return {f.name: getattr(task, f.name) for f in fields(task)}  # type: ignore[arg-type]  # a dataclass

@@ -159,7 +159,9 @@ def test_a_run_knows_its_drivers_command(results: Results, monkeypatch: pytest.M
         pipe.close()
     finally:
         server.close()
-    assert results.run("one").machine["command"] == "lstm-bench search toy:Toy --name 'my study'"
+    found = results.run("one").machine
+    assert found["command"] == "lstm-bench search toy:Toy --name 'my study'"
+    assert found["task"] == {"family": "synthetic"}  # a toy names no source
 
 
 class Repository:

@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -93,13 +95,27 @@ def test_an_old_study_s_killed_trial_was_not_done(results: Results) -> None:
     assert [(point.step, point.metrics["best/accuracy"] == 0.99) for point in view.curve] == [(1, False), (2, True)]
 
 
+def test_a_single_run_says_itself_what_its_task_is_and_torch_is_not_imported_for_it(results: Results) -> None:
+    files = results.run(small(results).lines[0].run)
+    rewrite(files.path / "machine.json", task={"family": "rare", "source": "a mine"})
+    watch = (
+        "import sys; from pathlib import Path\n"
+        "from lstm_bench.record.files import Results\n"
+        "from lstm_bench.tracking.shown import single_run\n"
+        "one = single_run(Results(Path(sys.argv[1])).run(sys.argv[2]))\n"
+        "print(one.tags['family'], one.data.source, 'torch' in sys.modules)"
+    )
+    asked = [sys.executable, "-c", watch, str(results.root), files.id]
+    said = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+    assert said == "rare a mine False\n"
+
+
 def test_a_study_of_a_task_that_is_not_installed_here_is_shown(results: Results) -> None:
     files = small(results, seeds=2, confirm_seeds=1)
     for path in [files.path / "study.toml", *results.runs.glob("*/spec.toml")]:
         path.write_text(path.read_text().replace("toy:Toy", "nowhere:Task"))
     view = look(results, files)
-    assert of_task("nowhere:Task", "family") is None
-    assert of_task("no-such-task", "family") is None
+    assert of_task("nowhere:Task") == of_task("no-such-task") == {}
     shown = view.shown()
     assert shown.tags["task"] == "nowhere:Task"
     assert shown.tags["family"] == "synthetic"  # the study's own word

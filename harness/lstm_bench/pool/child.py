@@ -32,7 +32,7 @@ from lstm_bench.record.run import RunFiles
 from lstm_bench.record.syncing import Syncing
 from lstm_bench.record.weights import save_model
 from lstm_bench.result import Reading, RunResult, Status
-from lstm_bench.task import Signature
+from lstm_bench.task import Signature, described
 from lstm_bench.train_state import TrainState
 from lstm_bench.writing import make_folder, unwritable, writing
 
@@ -160,7 +160,8 @@ def run_child(driver: Line, job: Job) -> None:
     try:
         make_folder(job.path)
         with files.lock().acquire(timeout=PATIENCE):
-            files.begin(job.spec, {**machine(), "allocator": allocator.told()}, job.facts, source_diff())
+            here = {**machine(), "allocator": allocator.told(), "task": described(job.spec.task)}
+            files.begin(job.spec, here, job.facts, source_diff())
             _run(driver, job, files)
     except (Timeout, FileExistsError) as error:  # the folder is another's: nothing is written there
         held = f"{job.path} was held for {PATIENCE:g} s by another process of the same run: end that one first"

@@ -130,9 +130,7 @@ class WarmServer:
         finally:
             control.settimeout(None)
 
-    def _send(
-        self, message: dict[str, Any], descriptors: Sequence[int] = (), to: socket.socket | None = None
-    ) -> None:
+    def _send(self, message: dict[str, Any], descriptors: Sequence[int] = (), to: socket.socket | None = None) -> None:
         with suppress(ConnectionError):  # it is gone: heard of where its socket is waited for
             socket.send_fds(to or self._control, [json.dumps(message).encode()], descriptors)
 

@@ -3,12 +3,10 @@
 import colorsys
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lstm_bench.errors import UsageError
 from lstm_bench.record.run import RunFiles
 from lstm_bench.record.study import Purpose
 from lstm_bench.report.table import figure, setting
@@ -93,11 +91,12 @@ def colour(key: str) -> str:
 
 def single_run(files: RunFiles) -> Shown:
     """A run outside of any study."""
-    spec = files.spec
-    tags = {**run_tags(files, spec), **family_tag(of_task(spec.task, "family"))}
-    begun = files.machine.get("begun_ms")
+    spec, machine = files.spec, files.machine
+    said = machine.get("task") or of_task(spec.task)
+    tags = {**run_tags(files, spec), **family_tag(said.get("family"))}
+    begun = machine.get("begun_ms")
     name = f"{speaking_name(spec)} seed {spec.seed}"
-    data = data_of(spec, files.machine.get("facts", {}), of_task(spec.task, "source"))
+    data = data_of(spec, machine.get("facts", {}), said.get("source"))
     return Shown(files.id, name, tags, spec.flat(), begun_ms=begun, data=data)
 
 
@@ -150,13 +149,11 @@ def family_tag(family: str | None) -> dict[str, str]:
     return {"family": family} if family else {}
 
 
-def of_task(task: str, name: str) -> str | None:
-    """What a task's class says of itself; None where it is not installed here: the files may be another machine's."""
-    from lstm_bench.task import load_task
+def of_task(task: str) -> dict[str, str]:
+    """What a task's class says of itself, for files of before they kept it. It imports torch, which takes seconds."""
+    from lstm_bench.task import described
 
-    with suppress(UsageError):
-        return getattr(load_task(task), name, None)
-    return None
+    return described(task)
 
 
 def data_of(spec: RunSpec, facts: Mapping[str, str], source: str | None) -> Data | None:

@@ -145,7 +145,7 @@ class StudyView:
 
     def _of_task(self, name: str) -> str | None:
         """What its task's class said of itself; an older study did not keep it."""
-        return self.asked.get(name) if "family" in self.asked else of_task(self.asked["task"], name)
+        return self.asked.get(name) if "family" in self.asked else of_task(self.asked["task"]).get(name)
 
     def _tags(self, line: RunLine) -> dict[str, str]:
         place = {"study": self.files.name, "purpose": line.purpose, "trial": str(line.number)}
