@@ -62,17 +62,17 @@ class Side:
         self.until = time.time()
 
     def stop(self) -> None:
-        self._send(signal.SIGSTOP)
+        tell(self._family, signal.SIGSTOP)
         self.stopped = time.time()
 
     def go(self) -> None:
+        family = self._family  # finding it takes as long as many steps, in which it does not go yet
         self.stops.append((self.stopped, time.time()))
-        self._send(signal.SIGCONT)
+        tell(family, signal.SIGCONT)
 
-    def _send(self, number: int) -> None:
-        for pid in (self.process.pid, *descendants(self.process.pid)):
-            with suppress(ProcessLookupError):
-                os.kill(pid, number)
+    @property
+    def _family(self) -> list[int]:
+        return [self.process.pid, *descendants(self.process.pid)]
 
     def went(self, since: float, until: float) -> float:
         """Seconds of these in which it went."""
@@ -89,6 +89,13 @@ class Side:
         self.ended()
         self._watcher.join()  # it may see the end a little later
         return self.went(self.since, self.until)
+
+
+def tell(family: Sequence[int], number: int) -> None:
+    """Send a signal to each process that is there still."""
+    for pid in family:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def in_turns(*sides: Side) -> Sequence[Side]:
