@@ -15,7 +15,7 @@ import pytest
 from mlflow import MlflowClient
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from shell import alive, call, descendants, start
+from shell import call, descendants, gone_in_time, start
 
 from lstm_bench.record.files import Results
 from lstm_bench.record.study import RunLine
@@ -137,10 +137,7 @@ def kill(driver: "subprocess.Popen[str]", victim: str, chance: random.Random) ->
         family = descendants(driver.pid)
         driver.kill()
         driver.wait()
-        deadline = time.monotonic() + 3
-        while any(map(alive, family)) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert not any(map(alive, family)), "orphans"
+        assert gone_in_time(family, 3), "orphans"
         return True
     writers = [pid for pid in descendants(driver.pid) if "lstm_bench.tracking.writer" in command_of(pid)]
     workers = [pid for pid in forked if pid not in servers]

@@ -5,10 +5,9 @@ import os
 import signal
 import socket
 import sys
-import time
 
 import pytest
-from shell import alive, descendants
+from shell import descendants, gone_in_time
 
 from lstm_bench import interpreter
 from lstm_bench.execute import spec_of
@@ -119,7 +118,4 @@ def test_a_server_that_does_not_end_is_ended_with_all_that_it_forked(monkeypatch
         one.close()
         assert one._interpreter.process.poll() is not None
         assert SERVER not in interpreter._begun
-    deadline = time.monotonic() + 3
-    while alive(server) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not alive(server)
+    assert gone_in_time({server}, 3)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shell import alive, children, descendants
+from shell import alive, children, descendants, gone_in_time
 from toy import Toy
 
 from lstm_bench.cells.lstm import LSTM
@@ -130,13 +130,6 @@ def result_of(results: Results, one: Job) -> RunResult:
 
 def steps(results: Results, one: Job) -> list[int]:
     return [reading.step for reading in results.run(one.run_id).readings]
-
-
-def gone_in_time(pids: set[int], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while any(map(alive, pids)) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return not any(map(alive, pids))
 
 
 def servers_of(pool: LocalPool) -> tuple[int, int]:
@@ -369,17 +362,17 @@ def test_a_server_shot_from_outside_ends_its_runs_as_killed_and_another_takes_th
 ) -> None:
     slow = job(results, options__fault="slow", options__at=0, train__eval_every=2)
     waiting = [slow]
-    results_told, heard, children = [], [], set()
+    results_told, heard, runs = [], [], set()
     with LocalPool(slow.spec, 1) as pool:
         for event in pool.run(lambda: waiting.pop() if waiting else None):
             if isinstance(event, Heard):
                 heard.append(event.reading.step)
-            if heard[-1:] == [20] and not children:
+            if heard[-1:] == [20] and not runs:
                 time.sleep(0.3)
                 servers = servers_of(pool)
-                children = descendants(servers[which])
+                runs = descendants(servers[which])
                 os.kill(servers[which], signal.SIGKILL)
-                assert gone_in_time({*servers, *children}, 3)  # and there is more in the pipe
+                assert gone_in_time({*servers, *runs}, 3)  # and there is more in the pipe
             if isinstance(event, Ended):
                 results_told.append(event.result)
                 if event.result.status is Status.KILLED:

@@ -42,7 +42,7 @@ def main() -> None:
         if not asked:  # the driver has no use for another
             return
         own = socket.socket(fileno=descriptors[0])
-        pid = forked(control, functools.partial(serve_task, own, RunSpec.from_dict(json.loads(asked))))
+        pid = forked(control, functools.partial(serve_task, own, asked))
         own.close()
         _, status = os.waitpid(pid, 0)
         if code := os.waitstatus_to_exitcode(status):
@@ -50,9 +50,10 @@ def main() -> None:
         say(control, over=True)
 
 
-def serve_task(control: socket.socket, spec: RunSpec) -> None:
-    """Read a task's data, say so, then serve its runs until the driver has no more."""
+def serve_task(control: socket.socket, asked: bytes) -> None:
+    """Read the data of a spec's task, say so, then serve its runs until the driver has no more."""
     try:
+        spec = RunSpec.from_dict(json.loads(asked))
         digest = make_task(spec).prepare()
     except BenchError as error:
         say(control, failed=str(error), exit_code=error.exit_code)
