@@ -4,7 +4,6 @@ numba leaves it to LLVM whether a loop works on vectors, and LLVM does not where
 many numbers as a register holds, so it is certain. What is an `intrinsic` writes LLVM's own language.
 """
 
-import functools
 import math
 import operator
 
@@ -167,11 +166,11 @@ def exp_parts(typing, x):
         power = builder.shl(builder.bitcast(shifted, whole), ir.Constant(whole, [bits] * kind.count))
         s = builder.bitcast(power, kind)
         r = fused(n, number(-LN2_LOW), fused(n, number(-LN2_HIGH), args[0]))
-        terms = [number(1 / math.factorial(term)) for term in range(1, TERMS[x.dtype] + 1)]
-        square = builder.fmul(r, r)
-        odd, even = (functools.reduce(lambda high, low: fused(high, square, low), terms[at::2][::-1]) for at in (0, 1))
-        series = fused(even, r, odd)  # two chains, half as long: who waits for one number waits less
-        a = builder.fmul(builder.fmul(series, r, flags=FUSED), s, flags=FUSED)
+        series, power = [number(1 / math.factorial(term)) for term in range(1, TERMS[x.dtype] + 1)], r
+        while len(series) > 1:  # by pairs, then pairs of these: who waits for one number waits for few products
+            pairs = [fused(high, power, low) for low, high in zip(series[::2], series[1::2], strict=False)]
+            series, power = pairs + series[2 * len(pairs) :], builder.fmul(power, power)
+        a = builder.fmul(series[0], builder.fmul(r, s, flags=FUSED), flags=FUSED)
         return context.make_tuple(builder, sig.return_type, (a, s))
 
     return types.UniTuple(x, 2)(x), code
@@ -187,7 +186,7 @@ def largest(typing, x):
 def sigmoid(x):
     """1 / (1 + exp(-x)): right in the far negative tail too, where by tanh nothing would be left."""
     a, s = exp_parts(within(0.0 - x, 0.0 - largest(x), largest(x)))
-    return 1.0 / (a + s + 1.0)
+    return 1.0 / (a + (s + 1.0))
 
 
 @njit(inline="always")
