@@ -26,11 +26,7 @@ from lstm_bench.meter import synchronize
 CPU = torch.device("cpu")
 BATCH, STEPS, WIDTH = 32, 100, 2  # sequences, time steps, features
 SIZES = (32, 64, 128, 256)
-SECONDS = (
-    0.3  # that one block of steps takes, about: many steps of one model, since taking turns at each slows the LSTM
-)
-
-
+SECONDS = 0.3  # of a block of one model's steps, about: who takes turns at each step slows the LSTM
 BLOCKS = {"cpu": 7, "cuda": 3}  # of each side: a card is disturbed by nobody
 WAYS = {"cpu": 2, "cuda": 1}  # that are measured: on a card PyTorch's takes ten times as long
 

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,16 +24,16 @@ from lstm_bench.task import Signature
 
 pytest.importorskip("numba")
 from lstm_bench.learners import kernels
-from lstm_bench.learners.net import Bounds, data_of
+from lstm_bench.learners.net import LATE, Bounds, data_of
 from lstm_bench.learners.online import OnlineModel, network
 
 EXACT: Any = {"rtol": 0, "atol": 1e-10}
 NETS = [
-    pytest.param({"block_size": 2}, {}, id="experiments 4 to 6"),
-    pytest.param({"biases": "none"}, {"head_bias": False}, id="2c"),
-    pytest.param({"biases": "gates"}, {"head_bias": False}, id="1"),
-    pytest.param({"output_gate": False, "recurrent": False, "biases": "none"}, {"skip": True}, id="2a"),
-    pytest.param({"block_size": 2}, {"output_activation": "none"}, id="outputs that are not squashed"),
+    pytest.param(({"block_size": 2}, {}), id="experiments 4 to 6"),
+    pytest.param(({"biases": "none"}, {"head_bias": False}), id="2c"),
+    pytest.param(({"biases": "gates"}, {"head_bias": False}), id="1"),
+    pytest.param(({"output_gate": False, "recurrent": False, "biases": "none"}, {"skip": True}), id="2a"),
+    pytest.param(({"block_size": 2}, {"output_activation": "none"}), id="outputs that are not squashed"),
 ]
 NO_END = Bounds(0.0, 1, 0.0)
 
@@ -48,15 +48,15 @@ def nets(signature: Signature, options: Any, head: Any) -> tuple[OnlineModel, Se
     return fast, plain
 
 
-def sequences(signature: Signature, count: int, steps: int) -> tuple[Tensor, Tensor, Tensor]:
+def sequences(signature: Signature, lengths_B: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
     """Inputs, lengths and aims."""
-    lengths_B = torch.randint(1, steps + 1, (count,))
+    count, steps = len(lengths_B), max(lengths_B)
     if signature.vocab:
         inputs = torch.randint(0, signature.vocab, (count, steps))
     else:
         inputs = torch.randn(count, steps, signature.features or 0, dtype=torch.float64)
     shape = (count, steps) if signature.every_step else (count, 1)
-    return inputs, lengths_B, torch.rand(*shape, signature.outputs, dtype=torch.float64)
+    return inputs, torch.tensor(lengths_B), torch.rand(*shape, signature.outputs, dtype=torch.float64)
 
 
 def dense(inputs: Tensor, signature: Signature) -> Tensor:
@@ -98,37 +98,46 @@ def seeded() -> None:
     torch.manual_seed(0)
 
 
-@pytest.mark.parametrize("every_step", [False, True])
-@pytest.mark.parametrize("tokens", [False, True])
-@pytest.mark.parametrize(("options", "head"), NETS)
-def test_it_answers_and_learns_as_the_plain_cell_under_autograd(
-    options: Any, head: Any, tokens: bool, every_step: bool
-) -> None:
+def compare(signature: Signature, nets_of: Any, lengths_B: list[int]) -> None:
     """The same outputs, and after a step of plain SGD at each answer of some sequences the same weights."""
-    kind: Any = {"vocab": 5} if tokens else {"features": 3}
-    signature = Signature(outputs=2, every_step=every_step, **kind)
-    fast, plain = nets(signature, options, head)
-    inputs, lengths_B, aims = sequences(signature, 6, 9)
-    valid_BT = (torch.arange(aims.shape[1]) < lengths_B[:, None])[..., None] if every_step else torch.ones(6, 1, 1)
+    fast, plain = nets(signature, *nets_of)
+    inputs, lengths, aims = sequences(signature, lengths_B)
+    answers = torch.arange(aims.shape[1]) < lengths[:, None] if signature.every_step else torch.ones(len(inputs), 1)
 
-    answered, _ = fast(inputs, None, lengths_B)
-    expected = as_plain(plain, inputs, lengths_B, signature) * valid_BT
+    answered, _ = fast(inputs, None, lengths)
+    expected = as_plain(plain, inputs, lengths, signature) * answers[..., None]
     assert_close(answered.view_as(expected), expected.detach(), **EXACT)
 
     losses, norms = [], []
-    for b in range(len(inputs)):
-        for loss, norm in learnt(plain, dense(inputs[b, : lengths_B[b]], signature), aims[b], every_step=every_step):
+    for b, length in enumerate(lengths_B):
+        sequence = dense(inputs[b, :length], signature)
+        for loss, norm in learnt(plain, sequence, aims[b], every_step=signature.every_step):
             losses.append(loss)
             norms.append(norm)
     sums = np.zeros(3)
-    data = data_of(inputs, lengths_B, every_step=every_step)
+    data = data_of(inputs, lengths, every_step=signature.every_step)
     packed = fast.packed()
-    done = kernels.learn(packed.net, data, aims.numpy(), 0.5, np.zeros((0, 2)), 0, NO_END, sums)
+    done = kernels.learn(packed.net, *packed.room, data, aims.numpy(), 0.5, np.zeros((0, 2)), 0, NO_END, sums)
     packed.unpack()
     assert done == len(inputs)
     for (name, found), wanted in zip(fast.named_parameters(), plain.parameters(), strict=True):
         assert_close(found.detach(), wanted.detach(), **EXACT, msg=lambda text, name=name: f"{name}: {text}")
     assert sums.tolist() == pytest.approx([sum(losses), sum(norms), max(norms)], abs=1e-10)
+
+
+@pytest.mark.parametrize("every_step", [False, True])
+@pytest.mark.parametrize("tokens", [False, True])
+@pytest.mark.parametrize("nets_of", NETS)
+def test_it_answers_and_learns_as_the_plain_cell_under_autograd(nets_of: Any, tokens: bool, every_step: bool) -> None:
+    kind: Any = {"vocab": 5} if tokens else {"features": 3}
+    compare(Signature(outputs=2, every_step=every_step, **kind), nets_of, [3, 9, 1, 5, 2, 8])
+
+
+@pytest.mark.parametrize("tokens", [False, True])
+def test_it_learns_likewise_from_more_steps_than_are_remembered_at_once(tokens: bool) -> None:
+    kind: Any = {"vocab": 5} if tokens else {"features": 3}
+    signature = Signature(outputs=2, every_step=False, **kind)
+    compare(signature, ({"block_size": 2}, {}), [LATE + 1, LATE - 1, 2 * LATE + 5, LATE])
 
 
 @settings(max_examples=20, deadline=None)
@@ -138,7 +147,7 @@ def test_who_is_met_is_all_below_the_bounds(room: int, count: int, allowed_more:
     torch.manual_seed(100 * room + count)
     signature = Signature(features=1, outputs=1, every_step=False)
     fast, plain = nets(signature, {}, {})
-    inputs, lengths_B, aims = sequences(signature, count, 3)
+    inputs, lengths_B, aims = sequences(signature, torch.randint(1, 4, (count,)).tolist())
     bounds = Bounds(0.4, 1 + allowed_more, 0.3)
     errors = (as_plain(plain, inputs, lengths_B, signature) - aims).abs().flatten().tolist()
 
@@ -149,7 +158,8 @@ def test_who_is_met_is_all_below_the_bounds(room: int, count: int, allowed_more:
     first = next((k for k in range(1, count + 1) if errors[k - 1] < 0.4 and holds(k)), None)
     latest = np.ones((room, 2))
     data = data_of(inputs, lengths_B, every_step=False)
-    done = kernels.learn(fast.packed().net, data, aims.numpy(), 1e-300, latest, 0, bounds, np.zeros(3))
+    packed = fast.packed()
+    done = kernels.learn(packed.net, *packed.room, data, aims.numpy(), 1e-300, latest, 0, bounds, np.zeros(3))
     assert done == (-first if first else count)
     kept = ([1.0] * room + errors[: abs(done)])[-room:]
     assert sorted(latest[:, 0]) == pytest.approx(sorted(kept), abs=1e-12)
@@ -187,7 +197,7 @@ def test_a_run_learns_the_order_and_ends_at_the_sequence_after_which_the_criteri
     assert last.metrics["valid/criterion"] < 1
     assert last.metrics["valid/wrong"] == 0
     assert result.metrics["target/sequences"] == last.sequences > 2000
-    assert last.step % 10  # before the next reading was due
+    assert last.sequences % 320  # before the next reading was due
     assert result.metrics["test/wrong"] < 0.01
     assert result.metrics["model/parameters"] == 156
 

@@ -22,6 +22,7 @@ def kept(
     rooms: Iterable[ModuleType],
     *key: object,
     relaxed: tuple[str, ...] = (),
+    counts: bool = True,
 ) -> Callable[..., Any]:
     """A function compiled for one signature, with a file of its own on the disk.
 
@@ -34,10 +35,11 @@ def kept(
         rooms: the modules whose code it calls.
         key: what else the outcome depends on.
         relaxed: what the compiler may do to floating point, by LLVM's names.
+        counts: whether it counts who holds an array, which costs a little at each use; without it, it makes none.
     """
     beneath = repr((key, relaxed, [inspect.getsource(room) for room in rooms]))
     function.__qualname__ = f"{function.__name__}-{hashlib.sha256(beneath.encode()).hexdigest()[:16]}"
-    options: Any = {"nogil": True, "fastmath": set(relaxed)}
+    options: Any = {"nogil": True, "fastmath": set(relaxed), "_nrt": counts}
     try:
         found: Callable[..., Any] = njit(signature, cache=True, **options)(function)
     except (OSError, RuntimeError):  # a full disk, or nowhere to write

@@ -2,76 +2,67 @@
 
 from lstm_bench.cells.kept import part
 from lstm_bench.cells.vectors import filled, load, sigmoid, store
-from lstm_bench.learners.net import LANES, Floats, Whole
+from lstm_bench.learners.net import LANES, Data, Floats, Net, Now
 
 
 @part
-def look(features: Floats, b: int, t: int, say: Floats, sees: Floats) -> None:
-    """What units see at a step, into `sees` [N]: features, what all said before, and 1."""
-    width = features.shape[2]
-    for f in range(width):
-        sees[f] = features[b, t, f]
-    for n in range(width, len(sees) - 1):
-        sees[n] = say[n - width]
-    sees[-1] = 1.0
+def look(data: Data, b: int, t: int, now: Now) -> int:
+    """See what is given at a step, and the token that is read, or -1 where there is none."""
+    for f in range(len(now.given) - 1):
+        now.given[f] = data.features[b, t, f]
+    return data.tokens[b, t] if data.tokens.size else -1
 
 
 @part
-def gather(weights: Floats, sees: Floats, read: Floats, token: int, came: Floats) -> None:
-    """What comes to units or outputs, into `came` [U*] or [C*].
+def advance(net: Net, token: int, now: Now) -> None:
+    """A step of the units, who hear what all said a step before."""
+    cells, units = len(net.gate), len(net.weights.seen) - len(now.given)
+    gather(net.weights.seen, now.say, units, now.given, net.weights.read, token, now.came)
+    squash(now.came, now.say)
+    for j in range(cells):
+        now.drawn[j] = 4.0 * now.say[j] - 2.0
+        now.held[j] += now.say[net.gate[j]] * now.drawn[j]
+    for at in range(0, len(now.held), LANES):
+        store(now.shown, at, 2.0 * sigmoid(load(now.held, at)) - 1.0)
+    for j in range(cells):
+        now.say[j] = now.shown[j] * now.say[net.gate[j] + net.gated] if net.gated else now.shown[j]
+
+
+@part
+def outputs(net: Net, token: int, now: Now) -> None:
+    """What outputs say after a step."""
+    gather(net.weights.head, now.say, len(net.gate), now.given, net.weights.skip, token, now.out)
+    if net.logistic:
+        squash(now.out, now.out)
+
+
+@part
+def gather(weights: Floats, say: Floats, heard: int, given: Floats, read: Floats, token: int, came: Floats) -> None:
+    """What comes to units or outputs.
 
     Args:
-        weights: [N, U*] or [M, C*].
-        sees: [N] or [M].
+        weights: [heard + F + 1, U*] or [heard + F + 1, C*].
+        say: [U*].
+        heard: the first how many of these.
+        given: [F + 1].
         read: [V, U*] or [V, C*]; without a row where they read no tokens.
         token: -1 where there is none.
-        came: changed; behind U or C stands what nobody asks for.
+        came: [U*] or [C*]; changed.
     """
     across = len(came)
     for at in range(0, across, LANES):
         total = filled(0.0)
-        for n in range(len(sees)):
-            total = total + sees[n] * load(weights, n * across + at)
         if token >= 0 and len(read):
             total = total + load(read, token * across + at)
+        for f in range(len(given)):
+            total = total + given[f] * load(weights, (heard + f) * across + at)
+        for n in range(heard - 1, -1, -1):  # what cells say comes last, so it is waited for last
+            total = total + say[n] * load(weights, n * across + at)
         store(came, at, total)
 
 
 @part
-def squash(came: Floats) -> None:
-    """The logistic function of what came, in its place."""
+def squash(came: Floats, say: Floats) -> None:
+    """The logistic function of what came, into `say`."""
     for at in range(0, len(came), LANES):
-        store(came, at, sigmoid(load(came, at)))
-
-
-@part
-def advance(gate: Whole, gated: int, say: Floats, drawn: Floats, held: Floats, shown: Floats) -> None:
-    """A step of the cells, once all units have said what comes to them.
-
-    Args:
-        gate: [H].
-        gated: see `Net`.
-        say: [U*]; of the cells it is then what they show through their output gates.
-        drawn: [H], what cells draw in; changed, as are the others.
-        held: [H*], their states.
-        shown: [H*], these squashed.
-    """
-    for j in range(len(gate)):
-        drawn[j] = 4.0 * say[j] - 2.0
-        held[j] += say[gate[j]] * drawn[j]
-    for at in range(0, len(held), LANES):
-        store(shown, at, 2.0 * sigmoid(load(held, at)) - 1.0)
-    for j in range(len(gate)):
-        say[j] = shown[j] * say[gate[j] + gated] if gated else shown[j]
-
-
-@part
-def hear(features: Floats, b: int, t: int, say: Floats, heard: Floats) -> None:
-    """What outputs see at a step, into `heard` [M]: what the cells say, features, and 1."""
-    width = features.shape[2]
-    cells = len(heard) - width - 1
-    for j in range(cells):
-        heard[j] = say[j]
-    for f in range(width):
-        heard[cells + f] = features[b, t, f]
-    heard[-1] = 1.0
+        store(say, at, sigmoid(load(came, at)))

@@ -1,66 +1,69 @@
 """The two kernels of the online learner: one answers, one learns; compiled by numba over whole sequences.
 
 They need the extra `paper`, so `online` imports them when it is asked to learn. What is compiled is kept on the disk.
+Neither makes an array of its own: numba counts who holds those, at each step again, which takes as long as the step.
 """
 
 from math import sqrt
 
-import numpy as np
 from numba import float64, int64, void
 
 from lstm_bench.cells import vectors
-from lstm_bench.cells.kept import kept, part
+from lstm_bench.cells.kept import kept
 from lstm_bench.learners import block, net, rule
-from lstm_bench.learners.block import advance, gather, hear, look, squash
-from lstm_bench.learners.net import BOUNDS, DATA, LANES, NET, Bounds, Data, Floats, Net
-from lstm_bench.learners.rule import blame, met, move_outputs, move_units, remember
+from lstm_bench.learners.block import advance, look, outputs
+from lstm_bench.learners.net import (
+    BLAME,
+    BOUNDS,
+    CUBE,
+    DATA,
+    LATE,
+    MATRIX,
+    NET,
+    NOW,
+    PAST,
+    ROW,
+    Blame,
+    Bounds,
+    Data,
+    Floats,
+    Net,
+    Now,
+    Past,
+)  # fmt: skip
+from lstm_bench.learners.rule import met, move, note_done, note_seen, reach, remember
 
 ROOMS = (vectors, net, block, rule)
-OUTPUTS = float64[:, :, ::1]
 
 
-@part
-def cells_of(net: Net) -> tuple[Floats, Floats, Floats]:
-    """Room for what cells draw in [H], hold and show [H*] each."""
-    cells = len(net.gate)
-    whole = -(-cells // LANES) * LANES
-    return np.zeros(cells), np.zeros(whole), np.zeros(whole)
-
-
-def _answer(net: Net, data: Data, out: Floats) -> None:
+def _answer(net: Net, now: Now, data: Data, out: Floats) -> None:
     """The outputs of a net that does not learn, into `out` [B, T, C], or [B, 1, C] where there is one at the end."""
-    seen, read, head, skip, gate, gated = net.seen, net.read, net.head, net.skip, net.gate, net.gated
-    features, tokens, every_step = data.features, data.tokens, data.every_step
-    sees, say, heard, said = np.zeros(len(seen)), np.zeros_like(seen[0]), np.zeros(len(head)), np.zeros_like(head[0])
-    drawn, held, shown = cells_of(net)
     for b in range(len(data.lengths)):
-        say[:], held[:], token = 0.0, 0.0, -1
+        now.say[:], now.held[:] = 0.0, 0.0
         last = data.lengths[b] - 1
         for t in range(last + 1):
-            if tokens.size:
-                token = tokens[b, t]
-            look(features, b, t, say, sees)
-            gather(seen, sees, read, token, say)
-            squash(say)
-            advance(gate, gated, say, drawn, held, shown)
-            if every_step or t == last:
-                hear(features, b, t, say, heard)
-                gather(head, heard, skip, token, said)
-                if net.logistic:
-                    squash(said)
-                out[b, t if every_step else 0] = said[: out.shape[2]]
+            token = look(data, b, t, now)
+            advance(net, token, now)
+            if data.every_step or t == last:
+                outputs(net, token, now)
+                for k in range(out.shape[2]):
+                    out[b, t if data.every_step else 0, k] = now.out[k]
 
 
 def _learn(
-    net: Net, data: Data, aims: Floats, rate: float, latest: Floats, learnt: int, bounds: Bounds, sums: Floats
-) -> int:
+    net: Net, now: Now, past: Past, blame: Blame, data: Data, aims: Floats, rate: float,
+    latest: Floats, learnt: int, bounds: Bounds, sums: Floats,
+) -> int:  # fmt: skip
     """Learn from sequences one by one, changing the net at each answer, until the criterion holds.
 
     Half the squared error, summed over the outputs of a step, goes down its truncated gradient at once: what weights
     did to the states before is remembered as they were then.
 
     Args:
-        net: changed.
+        net: changed, as is its room, `now`, `past` and `blame`.
+        now: see `Room`.
+        past: likewise.
+        blame: likewise.
         data: sequences.
         aims: [B, T, C], or [B, 1, C] where there is one output at the end.
         rate: of learning.
@@ -73,57 +76,41 @@ def _learn(
     Returns:
         How many sequences were learnt from; negative where the criterion holds after them.
     """
-    seen, read, head, skip, gate, gated = net.seen, net.read, net.head, net.skip, net.gate, net.gated
-    features, tokens, every_step = data.features, data.tokens, data.every_step
-    outputs = aims.shape[2]
-    sees, say, heard, out = np.zeros(len(seen)), np.zeros_like(seen[0]), np.zeros(len(head)), np.zeros_like(head[0])
-    drawn, held, shown = cells_of(net)
-    layers = len(gate) // (gate[-1] + 1 - gate[0])
-    layer = np.arange(len(gate)) % layers
-    by, states, gates = np.zeros((layers, len(say))), np.zeros((layers, len(say))), np.zeros(len(say))
-    did, did_read = np.zeros((len(seen), layers, len(say))), np.zeros((len(read), layers, len(say)))
-    error, marks = np.zeros_like(out), np.zeros(len(read))
-    read_there, skip_there = np.ones_like(read), np.ones_like(skip)
+    said, late = aims.shape[2], 0
     for b in range(len(data.lengths)):
-        did[:], did_read[:] = 0.0, 0.0
-        say[:], held[:], token = 0.0, 0.0, -1
+        past.did[:], past.did_read[:], now.say[:], now.held[:] = 0.0, 0.0, 0.0, 0.0
         largest, total, loss, last = 0.0, 0.0, 0.0, data.lengths[b] - 1
         for t in range(last + 1):
-            if tokens.size:
-                token = tokens[b, t]
-            look(features, b, t, say, sees)
-            gather(seen, sees, read, token, say)
-            squash(say)
-            advance(gate, gated, say, drawn, held, shown)
-            remember(gate, layer, sees, token, say, drawn, by, did, did_read)
-            if not every_step and t < last:
+            token = look(data, b, t, now)
+            note_seen(net, token, now, past, late)
+            advance(net, token, now)
+            note_done(net, now, past, late)
+            late += 1
+            answers = data.every_step or t == last
+            if answers or late == LATE:
+                remember(past, late)
+                sees, late = past.saw[late - 1], 0
+            if not answers:
                 continue
-            hear(features, b, t, say, heard)
-            gather(head, heard, skip, token, out)
-            if net.logistic:
-                squash(out)
-            for k in range(outputs):
-                off = aims[b, t if every_step else 0, k] - out[k]
-                error[k] = off * out[k] * (1.0 - out[k]) if net.logistic else off
+            outputs(net, token, now)
+            for k in range(said):
+                out = now.out[k]
+                off = aims[b, t if data.every_step else 0, k] - out
+                blame.error[k] = off * out * (1.0 - out) if net.logistic else off
                 largest, total, loss = max(largest, abs(off)), total + abs(off), loss + 0.5 * off * off
-            blame(error, head, gate, layer, gated, say, shown, states, gates)
-            square = move_units(seen, net.there, did, states, gates, sees, rate)
-            if token >= 0:
-                marks[token] = 1.0
-                square += move_units(read, read_there, did_read, states, gates, marks, rate)
-                marks[token] = 0.0
-            square += move_outputs(head, net.head_there, skip, skip_there, token, error, heard, rate)
-            sums[1], sums[2] = sums[1] + sqrt(square), max(sums[2], sqrt(square))
+            reach(net, now, blame)
+            norm = sqrt(move(net, token, now, sees, past, blame, rate))
+            sums[1], sums[2] = sums[1] + norm, max(sums[2], norm)
         sums[0] += loss
         if len(latest):
-            said = (last + 1 if every_step else 1) * outputs
             latest[(learnt + b) % len(latest), 0] = largest
-            latest[(learnt + b) % len(latest), 1] = total / said
+            latest[(learnt + b) % len(latest), 1] = total / ((last + 1 if data.every_step else 1) * said)
             if largest < bounds.error and met(latest, bounds):
                 return -(b + 1)
     return len(data.lengths)
 
 
-LEARN = int64(NET, DATA, OUTPUTS, float64, float64[:, ::1], int64, BOUNDS, float64[::1])
-answer = kept(_answer, void(NET, DATA, OUTPUTS), ROOMS, vectors.BUILT, relaxed=vectors.FUSED)
-learn = kept(_learn, LEARN, ROOMS, vectors.BUILT, relaxed=vectors.FUSED)
+ANSWER = void(NET, NOW, DATA, CUBE)
+LEARN = int64(NET, NOW, PAST, BLAME, DATA, CUBE, float64, MATRIX, int64, BOUNDS, ROW)
+answer = kept(_answer, ANSWER, ROOMS, vectors.BUILT, relaxed=vectors.FUSED, counts=False)
+learn = kept(_learn, LEARN, ROOMS, vectors.BUILT, relaxed=vectors.FUSED, counts=False)

@@ -1,11 +1,13 @@
-"""What the kernels of 1997 work on: weights and sequences as arrays. All is float64.
+"""What the kernels of 1997 work on: weights, sequences, and room for what goes on, as arrays. All is float64.
 
 Sizes: B sequences, T steps, F features or V tokens read, C outputs, H cells, U units (cells, then input gates, then
-output gates). A unit sees N = F + U + 1 numbers: features, what all units said a step before, and 1; an output sees
+output gates). A unit sees N = U + F + 1 numbers: what all units said a step before, features, and 1; an output sees
 M = H + F + 1: what the cells say, features, and 1. A row of weights is what goes out from one number, to all units or
-outputs; U* and C* are U and C rounded up to whole vectors, and all behind U and C is 0. A block has S cells.
+outputs; U*, C* and H* are U, C and H rounded up to whole vectors, and all behind U and C is 0. A block has S cells.
 """
 
+from itertools import accumulate
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,33 +18,45 @@ from torch import Tensor
 from lstm_bench.cells.vectors import BYTES
 
 LANES = BYTES // 8  # numbers of a vector
+ROWS = 4  # of what is remembered, whose sums are in registers at once: enough for none to wait for the one before
+LATE = 64  # steps that are remembered at once: what is noted of them stays in a core's nearest memory
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
 
 
-class Net(NamedTuple):
-    """A network's weights, and which of those there are: the others are 0 and stay so.
+class Weights(NamedTuple):
+    """A number for each of a network's weights.
 
     Attributes:
         seen: [N, U*], by what units see.
         read: [V, U*], by the tokens that they read; [0, U*] where there are none.
         head: [M, C*], by what outputs see.
         skip: [V, C*], by the tokens that they read; [0, C*] where they read none.
-        there: [N, U*] of 0 and 1, of `seen`.
-        head_there: [M, C*], of `head`.
-        gate: [H], the input gate of each cell.
-        gated: from each input gate to the output gate of its block; 0 where there is none.
-        logistic: whether outputs are squashed, as units are.
     """
 
     seen: Floats
     read: Floats
     head: Floats
     skip: Floats
-    there: Floats
-    head_there: Floats
+
+
+class Net(NamedTuple):
+    """A network.
+
+    Attributes:
+        weights: what it has learnt.
+        there: 1 for each weight that there is, else 0: these are 0 and stay so.
+        gate: [H], the input gate of each cell.
+        layer: [H], which of its block's cells each is.
+        gated: from each input gate to the output gate of its block; 0 where there is none.
+        logistic: whether outputs are squashed, as units are.
+    """
+
+    weights: Weights
+    there: Weights
     gate: Whole
+    layer: Whole
     gated: int
     logistic: bool
 
@@ -71,9 +85,89 @@ class Bounds(NamedTuple):
     mean: float
 
 
-def rows_of(count: int, width: int) -> Floats:
-    """Zeros, [count, width rounded up to whole vectors]."""
-    return np.zeros((count, -(-width // LANES) * LANES))
+class Now(NamedTuple):
+    """Room for a step of a net.
+
+    Attributes:
+        given: [F + 1], what units and outputs are given: features, and 1.
+        came: [U*], what comes to units.
+        say: [U*], what units say; the cells, which are the first, what they show through their output gates.
+        drawn: [H], what cells draw in.
+        held: [H*], their states.
+        shown: [H*], these squashed.
+        out: [C*], what outputs say.
+    """
+
+    given: Floats
+    came: Floats
+    say: Floats
+    drawn: Floats
+    held: Floats
+    shown: Floats
+    out: Floats
+
+
+class Past(NamedTuple):
+    """Room for what weights did to the cells' states in a sequence.
+
+    A gate's weights do something to each cell of its block, so there are as many layers of units as a block has cells:
+    the k-th says of gates what they do to the k-th cells, and the first one what cells do to themselves.
+
+    Attributes:
+        tokens: [L], which units read at each of the latest steps.
+        saw: [L, N+], what they saw; N+ is N rounded up to whole `ROWS`, and behind N stands 0.
+        ways: [L, S, U*], what all weights did there of which the unit sees a 1.
+        did: [N+, S, U*], in all steps before these.
+        did_read: [V, S, U*], likewise, of weights that read tokens.
+    """
+
+    tokens: Whole
+    saw: Floats
+    ways: Floats
+    did: Floats
+    did_read: Floats
+
+
+class Blame(NamedTuple):
+    """Room for an answer's errors.
+
+    Attributes:
+        error: [C*], of what the outputs squash.
+        states: [S, U*], as much of it as reaches each cell and its input gate, layered as in `Past`.
+        gates: [U*], and the output gates.
+        read: [V], 1 at the token that is read, else 0.
+    """
+
+    error: Floats
+    states: Floats
+    gates: Floats
+    read: Floats
+
+
+class Room(NamedTuple):
+    """All that a net needs to answer and to learn."""
+
+    now: Now
+    past: Past
+    blame: Blame
+
+
+def whole(count: int, part: int) -> int:
+    """Rounded up to whole parts."""
+    return -(-count // part) * part
+
+
+def zeros(*shapes: tuple[int, ...]) -> list[Floats]:
+    """Zeros of these shapes that lie in one piece, each from where a vector begins.
+
+    Where each was got by itself, how far they lie apart would be chance; and of two that lie whole pages apart a
+    processor waits for the one when it reads the other.
+    """
+    sizes = [prod(shape) for shape in shapes]
+    *starts, end = accumulate([whole(size, LANES) for size in sizes], initial=0)
+    raw = np.zeros(end + LANES)
+    raw = raw[-raw.ctypes.data % BYTES // raw.itemsize :]
+    return [raw[at : at + size].reshape(shape) for at, size, shape in zip(starts, sizes, shapes, strict=True)]
 
 
 def data_of(inputs: Tensor, lengths: Tensor | None, *, every_step: bool) -> Data:
@@ -85,8 +179,26 @@ def data_of(inputs: Tensor, lengths: Tensor | None, *, every_step: bool) -> Data
     return Data(np.zeros((0, 0, 0)), inputs.contiguous().numpy(), lengths_B, every_step)
 
 
-MATRIX = float64[:, ::1]
-record: Any = types.NamedTuple  # numba tells no types of it
-NET = record([MATRIX] * 6 + [int64[::1], int64, boolean], Net)
-DATA = record([float64[:, :, ::1], int64[:, ::1], int64[::1], boolean], Data)
+def room_of(net: Net) -> Room:
+    """Room for a net to answer and to learn."""
+    cells, layers, held = len(net.gate), int(net.layer[-1]) + 1, whole(len(net.gate), LANES)
+    (sees, units), (hears, outputs), reads = net.weights.seen.shape, net.weights.head.shape, len(net.weights.read)
+    sees = whole(sees, ROWS)
+    now = [(hears - cells,), (units,), (units,), (cells,), (held,), (held,), (outputs,)]
+    past = [(LATE, sees), (LATE, layers, units), (sees, layers, units), (reads, layers, units)]
+    blame = [(outputs,), (layers, units), (units,), (reads,)]
+    found = zeros(*now, *past, *blame)
+    found[0][:] = 1.0  # behind features
+    return Room(Now(*found[:7]), Past(np.zeros(LATE, np.int64), *found[7:11]), Blame(*found[11:]))
+
+
+ROW, MATRIX, CUBE, COUNTS = float64[::1], float64[:, ::1], float64[:, :, ::1], int64[::1]
+record: Any = types.NamedTuple  # numba tells no types of them
+alike: Any = types.NamedUniTuple
+WEIGHTS = alike(MATRIX, 4, Weights)
+NET = record([WEIGHTS, WEIGHTS, COUNTS, COUNTS, int64, boolean], Net)
+DATA = record([CUBE, int64[:, ::1], COUNTS, boolean], Data)
 BOUNDS = record([float64, int64, float64], Bounds)
+NOW = alike(ROW, 7, Now)
+PAST = record([COUNTS, MATRIX, CUBE, CUBE, CUBE], Past)
+BLAME = record([ROW, MATRIX, ROW, ROW], Blame)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lstm_bench.cells.h97 import H97
 from lstm_bench.learners import kernels
 from lstm_bench.learners.judged import Judged, bounds_of, judge_on_valid
-from lstm_bench.learners.net import Floats, Net, data_of, rows_of
+from lstm_bench.learners.net import LANES, Floats, Net, Room, Weights, data_of, room_of, whole, zeros
 from lstm_bench.model import OneHot, SequenceModel, State
 from lstm_bench.spec import ModelSpec, TrainSpec, Value
 from lstm_bench.task import Batch, Signature, Task
@@ -19,9 +19,10 @@ from lstm_bench.training import Learner, Share, Sums
 
 
 class Packed(NamedTuple):
-    """A model's weights in the arrays of a net, and where each of its tensors lies in them."""
+    """A model's weights in the arrays of a net, room for it, and where each of the model's tensors lies in them."""
 
     net: Net
+    room: Room
     slots: list[tuple[Tensor, Floats]]
 
     @torch.no_grad()
@@ -45,7 +46,8 @@ class OnlineModel(SequenceModel):
         data = data_of(inputs, lengths, every_step=self.every_step)
         steps = inputs.shape[1] if self.every_step else 1
         out = np.zeros((len(inputs), steps, self.head.out_features))
-        kernels.answer(self.packed().net, data, out)
+        net, room, _ = self.packed()
+        kernels.answer(net, room.now, data, out)
         found = torch.from_numpy(out)
         return found if self.every_step else found[:, 0], ()
 
@@ -56,13 +58,17 @@ class OnlineModel(SequenceModel):
         units, outputs = len(cell.weight_input), len(head.weight)
         vocab = self.encoder.vocab if isinstance(self.encoder, OneHot) else 0
         width = 0 if vocab else cell.weight_input.shape[1]
-        seen, read = rows_of(width + units + 1, units), rows_of(vocab, units)
-        heard, skip = rows_of(cells + width + 1, outputs), rows_of(vocab if self.skip else 0, outputs)
+        across, along = whole(units, LANES), whole(outputs, LANES)
+        sees = [(units + width + 1, across), (vocab, across)]
+        hears = [(cells + width + 1, along), (vocab if self.skip else 0, along)]
+        found = zeros(*sees, *hears, *sees, *hears)
+        weights, there = Weights(*found[:4]), Weights(*found[4:])
+        seen, read, heard, skip = weights
         see, reads = seen[:, :units].T, read[:, :units].T
         hear, skips = heard[:, :outputs].T, skip[:, :outputs].T
-        slots = [(cell.weight_input, reads if vocab else see[:, :width]), (head.weight[:, :cells], hear[:, :cells])]
+        slots = [(cell.weight_input, reads if vocab else see[:, units:-1]), (head.weight[:, :cells], hear[:, :cells])]
         if cell.weight_hidden is not None:
-            slots.append((cell.weight_hidden, see[:, width:-1]))
+            slots.append((cell.weight_hidden, see[:, :units]))
         if cell.bias is not None:
             slots.append((cell.bias, see[-len(cell.bias) :, -1]))
         if self.skip:
@@ -71,13 +77,14 @@ class OnlineModel(SequenceModel):
             slots.append((head.bias, hear[:, -1]))
         for _, place in slots:
             place[:] = 1
-        there, head_there = seen.copy(), heard.copy()
-        for weights, place in slots:
-            place[:] = weights.numpy()
-        blocks = cells // cell.block_size
-        gate = cells + np.arange(cells) // cell.block_size
-        gated, logistic = blocks * cell.output_gate, isinstance(self.squash, nn.Sigmoid)
-        return Packed(Net(seen, read, heard, skip, there, head_there, gate, gated, logistic), slots)
+        for ones, part in zip(there, weights, strict=True):
+            ones[:] = part
+        for learnt, place in slots:
+            place[:] = learnt.numpy()
+        nth, layer = np.divmod(np.arange(cells), cell.block_size)
+        gated, logistic = cells // cell.block_size * cell.output_gate, isinstance(self.squash, nn.Sigmoid)
+        net = Net(weights, there, cells + nth, layer, gated, logistic)
+        return Packed(net, room_of(net), slots)
 
 
 def network(signature: Signature, spec: ModelSpec, options: Mapping[str, Value]) -> OnlineModel:
@@ -108,7 +115,9 @@ def window(state: TrainState, task: Task, spec: TrainSpec, batches: Iterator[Bat
         data = data_of(batch.inputs, batch.lengths, every_step=model.every_step)
         aims = judged.aims(batch).double().view(len(batch.inputs), -1, model.head.out_features).numpy()
         sums = np.zeros(3)
-        told = kernels.learn(packed.net, data, aims, spec.lr, latest, state.sequences, bounds_of(judged), sums)
+        told = kernels.learn(
+            packed.net, *packed.room, data, aims, spec.lr, latest, state.sequences, bounds_of(judged), sums
+        )
         done = abs(told)
         loss, norm, largest = loss + sums[0] / done, norm + sums[1] / done, max(largest, sums[2])
         state.step += 1

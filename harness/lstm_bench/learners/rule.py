@@ -1,105 +1,129 @@
 """The learning rule of 1997: what weights did to the cells' states, and how errors reach them.
 
 Hochreiter and Schmidhuber 1997, appendix A.1. Errors reach a weight of a cell or of an input gate through the cell's
-state alone, so what each such weight has done to the state is summed up beside it, step by step, and no sequence is
-gone through backward.
+state alone, so what each such weight has done to the state is summed up beside it, and no sequence is gone through
+backward. It is asked for where something is learnt, so up to there steps are noted, and summed up at once.
 """
 
 from lstm_bench.cells.kept import part
 from lstm_bench.cells.vectors import added, filled, load, store
-from lstm_bench.learners.net import LANES, Bounds, Floats, Whole
+from lstm_bench.learners.net import LANES, ROWS, Blame, Bounds, Floats, Net, Now, Past
 
 
 @part
-def remember(
-    gate: Whole, layer: Whole, sees: Floats, token: int, say: Floats, drawn: Floats,
-    by: Floats, did: Floats, did_read: Floats,
-) -> None:  # fmt: skip
-    """Add what the weights of each cell, and for it those of its input gate, do to its state at a step.
-
-    A gate's weights do something to each cell of its block, so there are as many layers of units as a block has cells:
-    the k-th says of gates what they do to the k-th cells, and the first one what cells do to themselves.
-
-    Args:
-        gate: [H].
-        layer: [H], of each cell.
-        sees: [N], of the step, as is `token`.
-        token: -1 where there is none.
-        say: [U*], after the step, as is `drawn`.
-        drawn: [H].
-        by: [S, U*], what all weights do of which the unit sees a 1; changed.
-        did: [N, S, U*]; changed.
-        did_read: [V, S, U*], of weights that read tokens; changed.
-    """
-    for j in range(len(gate)):
-        opened = say[gate[j]]
-        by[0, j] = opened * (4.0 - drawn[j] * drawn[j]) / 4.0  # g' = (4 - g^2) / 4
-        by[layer[j], gate[j]] = drawn[j] * opened * (1.0 - opened)
-    for at in range(0, by.size, LANES):
-        way = load(by, at)
-        for n in range(len(sees)):
-            here = n * by.size + at
-            store(did, here, load(did, here) + sees[n] * way)
-        if token >= 0:
-            here = token * by.size + at
-            store(did_read, here, load(did_read, here) + way)
+def note_seen(net: Net, token: int, now: Now, past: Past, late: int) -> None:
+    """Note what units see at a step, before they say something anew."""
+    units = len(net.weights.seen) - len(now.given)
+    for n in range(units):
+        past.saw[late, n] = now.say[n]
+    for f in range(len(now.given)):
+        past.saw[late, units + f] = now.given[f]
+    past.tokens[late] = token
 
 
 @part
-def blame(
-    error: Floats, head: Floats, gate: Whole, layer: Whole, gated: int, say: Floats, shown: Floats,
-    states: Floats, gates: Floats,
-) -> None:  # fmt: skip
-    """How much of the outputs' errors reaches the cells' states, and what their output gates squash.
+def note_done(net: Net, now: Now, past: Past, late: int) -> None:
+    """Note what weights have done in a step, each by what it sees."""
+    for j in range(len(net.gate)):
+        opened, drawn = now.say[net.gate[j]], now.drawn[j]
+        past.ways[late, 0, j] = opened * (4.0 - drawn * drawn) / 4.0  # g' = (4 - g^2) / 4
+        past.ways[late, net.layer[j], net.gate[j]] = drawn * opened * (1.0 - opened)
 
-    Args:
-        error: [C*], of what the outputs squash.
-        head: [M, C*].
-        gate: [H].
-        layer: [H].
-        gated: see `Net`.
-        say: [U*], as is `shown` of the step.
-        shown: [H*].
-        states: [S, U*], at each cell and at its input gate, layered as in `remember`; changed.
-        gates: [U*], at the output gates; changed.
-    """
-    gates[:] = 0.0
-    for j in range(len(gate)):
-        total = filled(0.0)
-        for at in range(0, len(error), LANES):
-            total = total + load(error, at) * load(head, j * len(error) + at)
+
+@part
+def remember(past: Past, steps: int) -> None:
+    """Sum up what was noted of so many steps."""
+    across = past.ways[0].size
+    for at in range(0, across, LANES):
+        for n in range(0, len(past.did), ROWS):
+            add(past.saw, n, past.ways, at, across, steps, past.did)
+    for t in range(steps if len(past.did_read) else 0):
+        for at in range(0, across, LANES):
+            here = past.tokens[t] * across + at
+            store(past.did_read, here, load(past.did_read, here) + load(past.ways, t * across + at))
+
+
+@part
+def add(saw: Floats, n: int, ways: Floats, at: int, across: int, steps: int, did: Floats) -> None:
+    """Add the products of `ROWS` numbers that were seen, from the n-th on, with a vector of ways."""
+    here = n * across + at
+    one, two = load(did, here), load(did, here + across)
+    three, four = load(did, here + 2 * across), load(did, here + 3 * across)
+    for t in range(steps):
+        way = load(ways, t * across + at)
+        one, two = one + saw[t, n] * way, two + saw[t, n + 1] * way
+        three, four = three + saw[t, n + 2] * way, four + saw[t, n + 3] * way
+    store(did, here, one)
+    store(did, here + across, two)
+    store(did, here + 2 * across, three)
+    store(did, here + 3 * across, four)
+
+
+@part
+def reach(net: Net, now: Now, blame: Blame) -> None:
+    """How much of the outputs' errors reaches the cells' states, and what their output gates squash."""
+    for u in range(len(blame.gates)):
+        blame.gates[u] = 0.0
+    for j in range(len(net.gate)):
+        total, gate = filled(0.0), net.gate[j]
+        for at in range(0, len(blame.error), LANES):
+            total = total + load(blame.error, at) * load(net.weights.head, j * len(blame.error) + at)
         reaches = added(total)
-        if gated:
-            opened = say[gate[j] + gated]
-            gates[gate[j] + gated] += reaches * shown[j] * opened * (1.0 - opened)
+        if net.gated:
+            opened = now.say[gate + net.gated]
+            blame.gates[gate + net.gated] += reaches * now.shown[j] * opened * (1.0 - opened)
             reaches *= opened
-        reaches *= (1.0 - shown[j] * shown[j]) / 2.0  # h' = (1 - h^2) / 2
-        states[0, j] = reaches
-        states[layer[j], gate[j]] = reaches
+        reaches *= (1.0 - now.shown[j] * now.shown[j]) / 2.0  # h' = (1 - h^2) / 2
+        blame.states[0, j] = reaches
+        blame.states[net.layer[j], gate] = reaches
 
 
 @part
-def move_units(
-    weights: Floats, there: Floats, did: Floats, states: Floats, gates: Floats, sees: Floats, rate: float
-) -> float:
-    """Move the weights of units downhill, those that are there; the square of the way's length.
+def move(net: Net, token: int, now: Now, sees: Floats, past: Past, blame: Blame, rate: float) -> float:
+    """Move all weights downhill.
 
     Args:
-        weights: [N, U*] or [V, U*]; changed.
-        there: like them, of 0 and 1.
-        did: [N, S, U*] or [V, S, U*], see `remember`.
-        states: [S, U*], see `blame`.
-        gates: [U*], likewise.
-        sees: [N] or [V], of the step.
+        net: changed.
+        token: that was read.
+        now: after the step, as is `past`.
+        sees: [N+], what units saw at it.
+        past: which is up to date.
+        blame: of the answer.
         rate: of learning.
+
+    Returns:
+        The square of the gradient's norm.
     """
-    across = len(gates)
+    square = move_units(net.weights.seen, net.there.seen, past.did, blame, sees, rate)
+    if token >= 0:
+        blame.read[token] = 1.0
+        square += move_units(net.weights.read, net.there.read, past.did_read, blame, blame.read, rate)
+        blame.read[token] = 0.0
+    cells = len(net.gate)
+    for j in range(cells):
+        square += move_row(net.weights.head, net.there.head, j, blame.error, now.say[j], rate)
+    for f in range(len(now.given)):
+        square += move_row(net.weights.head, net.there.head, cells + f, blame.error, now.given[f], rate)
+    if token >= 0 and len(net.weights.skip):
+        square += move_row(net.weights.skip, net.there.skip, token, blame.error, 1.0, rate)
+    return square
+
+
+@part
+def move_units(weights: Floats, there: Floats, did: Floats, blame: Blame, sees: Floats, rate: float) -> float:
+    """Move the weights of units, [N, U*] or [V, U*]; they did [N+, S, U*] or [V, S, U*], and units saw [N+] or [V].
+
+    Returns:
+        The square of the way's length.
+    """
+    across, layers = weights.shape[1], len(blame.states)
     squares = filled(0.0)
     for at in range(0, across, LANES):
-        for n in range(len(sees)):
-            down = sees[n] * load(gates, at)
-            for k in range(len(states)):
-                down = down + load(states, k * across + at) * load(did, (n * len(states) + k) * across + at)
+        gates, states = load(blame.gates, at), load(blame.states, at)
+        for n in range(len(weights)):
+            down = sees[n] * gates + states * load(did, n * layers * across + at)
+            for k in range(1, layers):
+                down = down + load(blame.states, k * across + at) * load(did, (n * layers + k) * across + at)
             way = down * load(there, n * across + at)
             squares = squares + way * way
             store(weights, n * across + at, load(weights, n * across + at) + rate * way)
@@ -107,21 +131,8 @@ def move_units(
 
 
 @part
-def move_outputs(
-    head: Floats, there: Floats, skip: Floats, skip_there: Floats, token: int, error: Floats, heard: Floats, rate: float
-) -> float:
-    """The same of outputs, [M, C*] and [V, C*]; `error` [C*] is that of what they squash."""
-    square = 0.0
-    for m in range(len(heard)):
-        square += move(head, there, m, error, heard[m], rate)
-    if token >= 0 and len(skip):
-        square += move(skip, skip_there, token, error, 1.0, rate)
-    return square
-
-
-@part
-def move(weights: Floats, there: Floats, row: int, down: Floats, sees: float, rate: float) -> float:
-    """Move the weights that go out from one number, a row of all [U*] or all [C*], as far as they are there.
+def move_row(weights: Floats, there: Floats, row: int, down: Floats, sees: float, rate: float) -> float:
+    """Move the weights of outputs, [M, C*] or [V, C*], that go out from one number; `down` is [C*].
 
     Returns:
         The square of the way's length.
