@@ -1,6 +1,7 @@
 """Our command and a loop by hand, side by side: how many steps a second each makes.
 
-What else a machine does changes within seconds, by more than what is to be seen: so the sides take short turns.
+What else a machine does changes within seconds, by more than what is to be seen: so the sides take short turns. And of
+its cores one is slower than another, by as much, for minutes: so what trains keeps to one core, the same for all sides.
 """
 
 import json
@@ -28,7 +29,9 @@ from lstm_bench.record.run import RunFiles
 SECONDS = 10.0  # that a side trains, about
 READINGS = 10  # of it
 TURN = 0.5  # seconds that a side goes while the others are stopped
+CORE = max(os.sched_getaffinity(0)) if sys.platform == "linux" else None  # the first one serves devices besides
 BARE = Path(__file__).with_name("bare.py")
+TRAIN = (BARE.name, "lstm_bench.pool.server")  # of the commands of processes that train
 
 Points = list[tuple[float, float]]  # steps, and the time of the day
 
@@ -65,8 +68,10 @@ class Side:
         tell(self._family, signal.SIGSTOP)
         self.stopped = time.time()
 
-    def go(self) -> None:
+    def go(self, core: int | None) -> None:
         family = self._family  # finding it takes as long as many steps, in which it does not go yet
+        if core is not None:
+            keep_on(core, family)
         self.stops.append((self.stopped, time.time()))
         tell(family, signal.SIGCONT)
 
@@ -98,8 +103,18 @@ def tell(family: Sequence[int], number: int) -> None:
             os.kill(pid, number)
 
 
-def in_turns(*sides: Side) -> Sequence[Side]:
-    """Have them end, one going at a time; the last one goes to its end."""
+def keep_on(core: int, family: Sequence[int]) -> None:
+    """Have what trains, the first thread of the processes that do, keep to one core, and all else go where it likes."""
+    everywhere = os.sched_getaffinity(0)
+    for pid in family:
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended
+            trains = any(word in Path(f"/proc/{pid}/cmdline").read_text() for word in TRAIN)
+            for task in (int(path.name) for path in Path(f"/proc/{pid}/task").iterdir()):
+                os.sched_setaffinity(task, {core} if trains and task == pid else everywhere)
+
+
+def in_turns(*sides: Side, core: int | None = None) -> Sequence[Side]:
+    """Have them end, one going at a time, what trains on the core, if one is named; the last one goes to its end."""
     going, *others = sides
     for side in others:
         side.stop()
@@ -109,7 +124,7 @@ def in_turns(*sides: Side) -> Sequence[Side]:
         if following is not going:
             if going in left:
                 going.stop()
-            following.go()
+            following.go(core)
             going = following
     return sides
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
-from sides import by_command, by_hand, by_search, done, in_turns, middle, settings_of, share
+from sides import CORE, by_command, by_hand, by_search, done, in_turns, middle, settings_of, share
 
 from lstm_bench.speed import measured
 
@@ -37,7 +37,7 @@ def test_a_run_against_the_loop_by_hand(benchmark: BenchmarkFixture, folder: Pat
     settings, ratios = settings_of(hidden), []
 
     def both() -> None:
-        own, other = in_turns(by_command(folder, settings), by_hand([settings]))
+        own, other = in_turns(by_command(folder, settings), by_hand([settings]), core=CORE)
         ratios.append(own.rate() / other.rate())
 
     benchmark.pedantic(both, rounds=ROUNDS)
@@ -56,7 +56,7 @@ def test_what_the_allocator_is_worth(benchmark: BenchmarkFixture, folder: Path) 
 
     def turn() -> None:
         sides = (by_command(folder, settings), by_hand([settings]), by_hand([settings], tuned=False))
-        found.append([side.rate() for side in in_turns(*sides)])
+        found.append([side.rate() for side in in_turns(*sides, core=CORE)])
 
     benchmark.pedantic(turn, rounds=ROUNDS)
     ratios = [own / untuned for own, _, untuned in found]
