@@ -87,9 +87,10 @@ def test_a_faithful_study_is_the_papers_network_and_ends_at_the_cap(row: Row) ->
 
 
 @pytest.mark.parametrize("row", [row for row in PAPER.rows if row.modern], ids=lambda row: row.id)
-def test_a_modern_study_has_the_same_task_and_cap(row: Row) -> None:
+def test_a_modern_study_has_the_same_task_and_cap_and_searches_up_to_the_papers_figure(row: Row) -> None:
     question = Question.of(PAPER.study(row, "modern"), {})
-    assert question.base.train.sequences == row.cap
+    assert question.base.train.sequences == row.paper.sequences
+    assert question.confirm == {"train.sequences": row.cap}
     assert question.base.options.items() >= row.options.items()
     assert len(question.fresh_seeds) == 10
     assert question.base.model.chrono == getattr(question.task, "length", None)

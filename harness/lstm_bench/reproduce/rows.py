@@ -1,7 +1,7 @@
 """The rows of a published table as data: a TOML file a table, a row an entry, two columns that are studies."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,8 @@ class Row:
         control: it is one: no LSTM, but the paper's figure is the LSTM's. See `Replication`.
         quick: whether `--quick` takes it.
         t100: whether its sequences have a hundred steps.
-        modern: what its modern study has besides; a row without is not in that column.
+        faithful: what its faithful study has besides, or otherwise.
+        modern: what its modern one has; a row without is not in that column.
         instead: where it is not by the paper's words, what it has in their place. See `Replication`.
     """
 
@@ -51,6 +52,7 @@ class Row:
     control: bool = False
     quick: bool = False
     t100: bool = False
+    faithful: dict[str, Any] = field(default_factory=dict)
     modern: dict[str, Any] | None = None
     instead: str = ""
 
@@ -119,17 +121,18 @@ class Table:
         Raises:
             UsageError: a key that no study has.
         """
-        own = {"task": row.task, "options": row.options}
+        own = {"task": row.task, "options": row.options, "confirm": {"train.sequences": row.cap}}
         if column == "faithful":
             rest = {
                 "search": {"train.lr": [row.lr, row.lr / 10]},  # a space has two points at least
                 "enqueue": [{"train.lr": row.lr}],  # and the one trial there is tries this one
-                "confirm": {"train.sequences": row.cap},
                 "confirm_seeds": row.trials,
             }
-            parts = [self.shared["control" if row.control else column], self.shared["net"][row.net], own, rest]
+            shared = self.shared["control" if row.control else column]
+            parts = [shared, self.shared["net"][row.net], own, rest, row.faithful]
         else:
-            parts = [self.shared[column], own, {"train": {"sequences": row.cap}}, row.modern or {}]
+            searched = {"train": {"sequences": row.paper.sequences}}  # who takes longer than in 1997 is not chosen
+            parts = [self.shared[column], own, searched, row.modern or {}]
         return study_in(merged(*parts, {"confirm_seeds": trials} if trials else {}), self.path)
 
 
