@@ -30,7 +30,7 @@ from lstm_bench.learners.net import (
     Net,
     Now,
     Past,
-)  # fmt: skip
+)
 from lstm_bench.learners.rule import met, move, note_done, note_seen, reach, remember
 
 ROOMS = (vectors, net, block, rule)
