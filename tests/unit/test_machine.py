@@ -173,6 +173,8 @@ class Repository:
         self.git("init", "-q")
         self.write("harness/package/__init__.py", "one = 1\n")
         self.write("other.txt", "there\n")
+        (root / "results").mkdir()
+        self.write("results/table.csv", "a row\n")
         self.git("add", ".")
         self.git("commit", "-q", "-m", "first")
 
@@ -203,6 +205,7 @@ def test_the_commit_and_the_diff_are_those_of_the_checkout() -> None:
 
 def test_an_unchanged_checkout_has_a_commit_and_no_diff(repository: Repository) -> None:
     repository.write("harness/package/new.py", "not git's yet")
+    repository.write("results/table.csv", "a row more\n")
     assert repository.git("rev-parse", "HEAD").startswith(str(commit(repository.package)))
     assert source_diff(repository.package) is None
 

@@ -110,6 +110,13 @@ def test_a_row_is_told_in_a_line() -> None:
     assert "0/3 trials, median >2.23M sequences, differs" in in_words(table()[4])
 
 
+@pytest.mark.parametrize(
+    ("median", "word"), [(4, "250x fewer"), (8, "120x fewer"), (450, "2.2x fewer"), (999, "1x fewer")]
+)
+def test_how_many_times_fewer_is_told_to_two_digits(median: int, word: str) -> None:
+    assert replication([median] * 3, column="modern").word == word
+
+
 def test_a_spreadsheet_has_a_line_a_row_and_plain_cells() -> None:
     lines = list(csv.DictReader(io.StringIO(as_csv(table()))))
     assert [line["row"] for line in lines] == [row.row for row in table()]

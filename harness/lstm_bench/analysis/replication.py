@@ -145,7 +145,8 @@ class Replication:
     def word(self) -> str:
         """The verdict, in a word or two."""
         if self.column == "modern":
-            return f"{1 / (self.ratio or math.inf):.2g}x fewer" if self.holds else "not fewer"
+            times = float(f"{1 / (self.ratio or math.inf):.2g}")  # rounded, and then not as 1.2e+02
+            return f"{times:,g}x fewer" if self.holds else "not fewer"
         return "replicates" if self.holds else "differs"
 
     def to_dict(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ ANOTHERS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
 # No program of the repository's is started: no monitor, hook, differ or converter.
 QUIETLY = ("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}")
 PLAINLY = ("--no-ext-diff", "--no-textconv", "--no-color", "--no-relative", "--src-prefix=a/", "--dst-prefix=b/")
+SOURCE = ":(top,exclude)results"  # what runs write there changes nothing of what runs
 
 
 def commit(package: Path = PACKAGE) -> str | None:
@@ -26,12 +27,13 @@ def commit(package: Path = PACKAGE) -> str | None:
 def source_diff(package: Path = PACKAGE) -> tuple[str, str] | None:
     """What `git diff HEAD` says of the checkout that the package lies in, and its digest: 16 hex digits of its SHA-256.
 
-    Files that git does not track are not in it. What is longer than 1 MiB is cut off, with a last line that says so.
+    Files that git does not track are not in it, nor what is under `results/`. What is longer than 1 MiB is cut off,
+    with a last line that says so.
 
     Returns:
         (digest, text), read once a process; None where nothing was changed, or outside of a checkout.
     """
-    found = _git(package, "diff", *PLAINLY, "HEAD") if _is_tracked(package) else None
+    found = _git(package, "diff", *PLAINLY, "HEAD", "--", SOURCE) if _is_tracked(package) else None
     if not found:
         return None
     text = found[:LONGEST].decode(errors="replace")
