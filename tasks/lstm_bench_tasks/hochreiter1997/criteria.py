@@ -17,7 +17,6 @@ from typing import ClassVar, cast
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from lstm_bench.families import Drawn, score
 from lstm_bench.families.synthetic import spread
@@ -119,7 +118,8 @@ class Judged(Drawn):
         """What the outputs should be: the real targets, or 1 for the right one and 0 elsewhere, [B, C] or [B, T, C]."""
         if batch.targets.is_floating_point():
             return batch.targets
-        return functional.one_hot(batch.targets.clamp(min=0), self.signature.outputs).float()
+        classes = torch.arange(self.signature.outputs, device=batch.targets.device)
+        return (batch.targets.clamp(min=0)[..., None] == classes).float()  # an eighth of `one_hot`'s memory, and sooner
 
     def judged(self, output: Tensor, batch: Batch) -> Tensor:
         """The absolute errors that the criterion looks at, [B, any]: all of them."""
@@ -132,8 +132,8 @@ class Judged(Drawn):
     def tallies(self, output: Tensor, batch: Batch) -> Mapping[str, Tally]:
         """`criterion`, `wrong`, `error` and `mse`, of what the criterion looks at."""
         errors = self.judged(output, batch)
-        squares = (errors.double() ** 2).sum()
-        return {**self.of_errors(errors.amax(1), errors.mean(1)), "mse": Tally(squares, errors.numel())}
+        each = errors.double().flatten()
+        return {**self.of_errors(errors.amax(1), errors.mean(1)), "mse": Tally(each @ each, len(each))}
 
     def of_errors(self, largest_B: Tensor, mean_B: Tensor) -> Mapping[str, Tally]:
         """`criterion`, `wrong` and `error` of sequences by their largest and their mean absolute error, [B] each."""

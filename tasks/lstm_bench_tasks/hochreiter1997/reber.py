@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Annotated, ClassVar
 
 import torch
@@ -139,18 +139,24 @@ class H97Reber(Judged):
 
 def legal(inputs_BT: Tensor) -> Tensor:
     """Which symbols may follow each prefix of embedded Reber strings, [B, T, 7] bool; anything behind their end."""
+    legal_BTC = legal_within().to(inputs_BT.device)[inputs_BT.roll(1, 1), inputs_BT]
+    legal_BTC[:, 0] = legal_BTC[:, 1] = False
+    legal_BTC[:, 0, [ALPHABET.index("T"), ALPHABET.index("P")]] = True
+    legal_BTC[:, 1, ALPHABET.index("B")] = True
+    outer_BC = functional.one_hot(inputs_BT[:, 1], len(ALPHABET)).bool()
+    return torch.where((inputs_BT == ALPHABET.index("E"))[..., None], outer_BC[:, None], legal_BTC)
+
+
+@cache
+def legal_within() -> Tensor:
+    """What may follow two symbols, [7, 7, 7] bool by the one before the last, the last, and the next."""
     table = torch.zeros(len(ALPHABET), len(ALPHABET), len(ALPHABET), dtype=torch.bool)
     for following, contexts in FOLLOWS.items():
         for context in contexts.split():
             before, last = (ALPHABET.index(symbol) for symbol in context)
             table[before, last, [ALPHABET.index(s) for s in following]] = True
     table[ALPHABET.index("E"), :, ALPHABET.index("E")] = True  # the outer T or P has come again: the end
-    legal_BTC = table.to(inputs_BT.device)[inputs_BT.roll(1, 1), inputs_BT]
-    legal_BTC[:, 0] = legal_BTC[:, 1] = False
-    legal_BTC[:, 0, [ALPHABET.index("T"), ALPHABET.index("P")]] = True
-    legal_BTC[:, 1, ALPHABET.index("B")] = True
-    outer_BC = functional.one_hot(inputs_BT[:, 1], len(ALPHABET)).bool()
-    return torch.where((inputs_BT == ALPHABET.index("E"))[..., None], outer_BC[:, None], legal_BTC)
+    return table
 
 
 def walk(count: int, random: torch.Generator) -> Batch:
