@@ -86,6 +86,21 @@ def test_a_faithful_study_is_the_papers_network_and_ends_at_the_cap(row: Row) ->
     assert question.task.goal.ends_run
 
 
+ASKED_APART = [row for row in PAPER.rows if row.task in ("h97-reber", "h97-lag", "h97-two-sequence")]
+
+
+@pytest.mark.parametrize("row", ASKED_APART, ids=lambda row: row.id)
+def test_a_criterion_of_sequences_apart_is_asked_about_a_hundred_times(row: Row) -> None:
+    train = Question.of(PAPER.study(row, "faithful"), {}).base.train
+    assert 25 <= row.paper.sequences / (train.batch_size * train.eval_every) <= 150
+
+
+def test_a_file_may_say_itself_how_often(tmp_path: Path) -> None:
+    for text, every in ((TINY, 1), (TINY.replace("batch_size = 16", "batch_size = 16, eval_every = 10"), 10)):
+        table = tiny(tmp_path, text)
+        assert Question.of(table.study(table.rows[0], "faithful"), {}).base.train.eval_every == every
+
+
 @pytest.mark.parametrize("row", [row for row in PAPER.rows if row.modern], ids=lambda row: row.id)
 def test_a_modern_study_has_the_same_task_and_cap_and_searches_up_to_the_papers_figure(row: Row) -> None:
     question = Question.of(PAPER.study(row, "modern"), {})

@@ -13,6 +13,7 @@ from lstm_bench.suites import StudyTable, file_of, names_in, read_toml, study_in
 PACKAGE = "lstm_bench.reproduce"
 QUICK = 3  # trials of a row that is only looked at
 SHARED = ("faithful", "modern", "control", "net", "tried")  # of a file's tables, all but its rows
+LOOKS = 100  # at a faithful net in the paper's sequences, which does not say how often its criteria were asked
 T100 = "t100"  # which names all rows of a hundred steps
 
 Tables = Mapping[str, Any]
@@ -128,12 +129,18 @@ class Table:
                 "enqueue": [{"train.lr": row.lr}],  # and the one trial there is tries this one
                 "confirm_seeds": row.trials,
             }
-            shared = self.shared["control" if row.control else column]
-            parts = [shared, self.shared["net"][row.net], own, rest, row.faithful]
+            net = merged(self.shared["control" if row.control else column], self.shared["net"][row.net])
+            parts = [{"train": _looked_at(row, net)}, net, own, rest, row.faithful]
         else:
             searched = {"train": {"sequences": row.paper.sequences}}  # who takes longer than in 1997 is not chosen
             parts = [self.shared[column], own, searched, row.modern or {}]
         return study_in(merged(*parts, {"confirm_seeds": trials} if trials else {}), self.path)
+
+
+def _looked_at(row: Row, net: Tables) -> dict[str, int]:
+    """How often a net is asked its criterion: more often, and luck ends a trial sooner."""
+    at_once = net.get("train", {}).get("batch_size")
+    return {"eval_every": max(1, round(row.paper.sequences / LOOKS / at_once))} if at_once else {}
 
 
 def merged(*tables: Tables) -> dict[str, Any]:
