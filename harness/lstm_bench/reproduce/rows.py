@@ -130,7 +130,7 @@ class Table:
                 "confirm_seeds": row.trials,
             }
             net = merged(self.shared["control" if row.control else column], self.shared["net"][row.net])
-            parts = [{"train": _looked_at(row, net)}, net, own, rest, row.faithful]
+            parts: list[Tables] = [{"train": _looked_at(row, net)}, net, own, rest, row.faithful]
         else:
             searched = {"train": {"sequences": row.paper.sequences}}  # who takes longer than in 1997 is not chosen
             parts = [self.shared[column], own, searched, row.modern or {}]
