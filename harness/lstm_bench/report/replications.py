@@ -129,10 +129,11 @@ def rendered(rows: Sequence[Replication], command: str) -> str:
 
 
 def origin(rows: Sequence[Replication]) -> str:
-    """The machines, versions and commits that the rows came from, each once."""
+    """The machines, versions and commits that the rows came from, each once, and how long it took."""
     places = dict.fromkeys(_place(row.machine) for row in rows)
     commits = dict.fromkeys(str(row.machine.get("commit", "unknown")) for row in rows)
-    return f"{' and '.join(places)}; commit {', '.join(commits)}"
+    trained = f"all trials together trained for {duration(sum(sum(row.train_seconds) for row in rows))}, one to a core"
+    return f"{' and '.join(places)}; commit {', '.join(commits)}; {trained}"
 
 
 def _place(machine: Mapping[str, Any]) -> str:
