@@ -1,6 +1,5 @@
 """A row of a published table beside our own runs: how many sequences until the criterion, and is it as published?"""
 
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -145,8 +144,10 @@ class Replication:
     def word(self) -> str:
         """The verdict, in a word or two."""
         if self.column == "modern":
-            times = float(f"{1 / (self.ratio or math.inf):.2g}")  # rounded, and then not as 1.2e+02
-            return f"{times:,g}x fewer" if self.holds else "not fewer"
+            if self.ratio is None or not self.holds:
+                return "not fewer"
+            times = float(f"{1 / self.ratio:.2g}")  # rounded, and then not as 1.2e+02
+            return f"{times:,g}x fewer"
         return "replicates" if self.holds else "differs"
 
     def to_dict(self) -> dict[str, Any]:

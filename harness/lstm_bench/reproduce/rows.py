@@ -129,18 +129,19 @@ class Table:
                 "enqueue": [{"train.lr": row.lr}],  # and the one trial there is tries this one
                 "confirm_seeds": row.trials,
             }
-            net = merged(self.shared["control" if row.control else column], self.shared["net"][row.net])
-            parts: list[Tables] = [{"train": _looked_at(row, net)}, net, own, rest, row.faithful]
+            shared = self.shared["control" if row.control else column]
+            asked = merged(shared, self.shared["net"][row.net], own, rest, row.faithful)
+            parts: list[Tables] = [_looked_at(row, asked), asked]
         else:
             searched = {"train": {"sequences": row.paper.sequences}}  # who takes longer than in 1997 is not chosen
             parts = [self.shared[column], own, searched, row.modern or {}]
         return study_in(merged(*parts, {"confirm_seeds": trials} if trials else {}), self.path)
 
 
-def _looked_at(row: Row, net: Tables) -> dict[str, int]:
-    """How often a net is asked its criterion: more often, and luck ends a trial sooner."""
-    at_once = net.get("train", {}).get("batch_size")
-    return {"eval_every": max(1, round(row.paper.sequences / LOOKS / at_once))} if at_once else {}
+def _looked_at(row: Row, asked: Tables) -> dict[str, Any]:
+    """How often a net is asked its criterion, where a file does not say: more often, and luck ends a trial sooner."""
+    at_once = asked.get("train", {}).get("batch_size")
+    return {"train": {"eval_every": max(1, round(row.paper.sequences / LOOKS / at_once))}} if at_once else {}
 
 
 def merged(*tables: Tables) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import ClassVar, cast
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from lstm_bench.families import Drawn, score
 from lstm_bench.families.synthetic import spread
@@ -118,8 +119,7 @@ class Judged(Drawn):
         """What the outputs should be: the real targets, or 1 for the right one and 0 elsewhere, [B, C] or [B, T, C]."""
         if batch.targets.is_floating_point():
             return batch.targets
-        classes = torch.arange(self.signature.outputs, device=batch.targets.device)
-        return (batch.targets.clamp(min=0)[..., None] == classes).float()  # an eighth of `one_hot`'s memory, and sooner
+        return functional.one_hot(batch.targets.clamp(min=0), self.signature.outputs).float()
 
     def judged(self, output: Tensor, batch: Batch) -> Tensor:
         """The absolute errors that the criterion looks at, [B, any]: all of them."""
