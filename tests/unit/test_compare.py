@@ -13,7 +13,8 @@ from lstm_bench.analysis.sides import Side, judged
 from lstm_bench.cli.comparing import show_verdicts
 from lstm_bench.errors import UsageError
 from lstm_bench.goal import Goal
-from lstm_bench.report.verdicts import apart, digits, pair_table
+from lstm_bench.report.table import brief
+from lstm_bench.report.verdicts import apart, pair_table
 
 RACE = Goal("mse", maximize=False, ceiling=0.0, target=0.01)
 WORDS = {"better", "worse", "equivalent", "undecided"}
@@ -157,7 +158,16 @@ def test_a_difference_is_said_as_people_read_it(first: list[float], second: list
 
 @pytest.mark.parametrize(
     ("value", "said"),
-    [(0.0012345, "0.00123"), (41.26, "41.3"), (4641.4, "4641"), (23_632.0, "23.6k"), (2_500_000.0, "2.5M"), (0.0, "0")],
+    [
+        (0.0, "0"),
+        (0.0012345, "0.00123"),
+        (41.26, "41.3"),
+        (4641.4, "4641"),
+        (9_999.7, "10k"),
+        (23_632.0, "23.6k"),
+        (999_600.0, "1M"),
+        (2_500_000.0, "2.5M"),
+    ],
 )
 def test_a_number_has_three_digits_that_matter(value: float, said: str) -> None:
-    assert digits(value) == said
+    assert brief(value) == said

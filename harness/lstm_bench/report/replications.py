@@ -10,7 +10,7 @@ from rich.text import Text
 
 from lstm_bench.analysis.replication import RULE, Replication
 from lstm_bench.report.reference import printed
-from lstm_bench.report.table import duration, plain
+from lstm_bench.report.table import brief, duration, plain
 
 WIDE = 110  # characters from which there is room for all columns
 README = 118
@@ -59,17 +59,9 @@ def _spread(row: Replication) -> str:
     return "" if first is None else f"{sequences(first, row.cap)} to {sequences(third, row.cap)}"
 
 
-def sequences(found: float | None, cap: int, form: Callable[[float], str] | None = None) -> str:
+def sequences(found: float | None, cap: int, form: Callable[[float], str] = brief) -> str:
     """So many, or more than the cap."""
-    form = form or brief
     return f">{form(cap)}" if found is None else form(found)
-
-
-def brief(count: float) -> str:
-    """To three digits that matter: 8,440, 482k, 1.27M."""
-    if count < 10_000:
-        return f"{count:,.0f}"
-    return f"{count / 1e3:.3g}k" if count < 999_500 else f"{count / 1e6:.3g}M"
 
 
 def _percent(wrong: int | None, tested: int | None) -> str:

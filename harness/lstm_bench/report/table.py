@@ -226,6 +226,16 @@ def thousands(value: float) -> str:
     return f"{value / 1000:,.0f}k" if value >= 10_000 else f"{value:,.0f}"
 
 
+def brief(value: float) -> str:
+    """A number to three digits that matter, short where it is large: `0.00123`, `8440`, `482k`, `1.27M`."""
+    size = abs(value)
+    if size < 999.5:
+        return f"{value:.3g}"
+    if size < 9_999.5:
+        return f"{value:.0f}"
+    return f"{value / 1e3:.3g}k" if size < 999_500 else f"{value / 1e6:.3g}M"
+
+
 def duration(seconds: float) -> str:
     """A time as a person says it: `2.2 s`, `1 min 20 s`, `2 h 5 min`."""
     if round(seconds, 1) < 60:

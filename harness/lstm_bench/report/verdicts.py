@@ -14,7 +14,7 @@ from lstm_bench.analysis.sides import Judged, Side
 from lstm_bench.analysis.verdict import Finding, Word
 from lstm_bench.report.ranking import ranking
 from lstm_bench.report.remarks import left_alone, measured_by, remarks
-from lstm_bench.report.table import plain, seeds
+from lstm_bench.report.table import brief, plain, seeds
 
 STYLES: Mapping[Word, str] = {"better": "bold green", "worse": "bold red", "equivalent": "cyan", "undecided": "yellow"}
 HEADS = {"difference": False, "P(better)": False, "P(equiv.)": True, "verdict": True}  # whole, or folded
@@ -88,9 +88,9 @@ def _label(found: Finding) -> str:
 
 def _value(value: Interval | None, missed: int, runs: int) -> str:
     """A mean with its 95 % interval; where some runs missed the target the median, and how many did."""
-    lines = [] if value is None else [digits(value.mean) + (" median" if missed else "")]
+    lines = [] if value is None else [brief(value.mean) + (" median" if missed else "")]
     if value and value.low is not None and value.high is not None and value.low < value.high:
-        lines.append(f"[{digits(value.low)}, {digits(value.high)}]")
+        lines.append(f"[{brief(value.low)}, {brief(value.high)}]")
     return "\n".join(lines + ([f"{missed} of {runs} missed"] if missed else []))
 
 
@@ -123,11 +123,3 @@ def _verdict(found: Finding) -> Text:
 
 def _worded(word: Word) -> Text:
     return Text(word, style=STYLES[word])
-
-
-def digits(value: float) -> str:
-    """A number to three digits that matter, in thousands or millions where it is large: `23.6k`."""
-    for size, unit, letter in ((1e6, 1e6, "M"), (1e4, 1e3, "k")):
-        if abs(value) >= size:
-            return f"{value / unit:.3g}{letter}"
-    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
