@@ -54,8 +54,8 @@ class H97Adding(Judged):
 
     def draw(self, count: int, random: torch.Generator) -> Batch:
         """Inputs [B, T, 2] (number, mark), targets [B, 1]."""
-        numbers_BT, read_BT, lengths_B, inputs_BTF = marked(self.length, count, random, lowest=-1.0)
-        return Batch(inputs_BTF, 0.5 + (numbers_BT * read_BT).sum(1, keepdim=True) / 4, lengths_B)
+        inputs_BTF, lengths_B, chosen, read = marked(self.length, count, random, lowest=-1.0)
+        return Batch(inputs_BTF, 0.5 + (chosen * read).sum(1, keepdim=True) / 4, lengths_B)
 
     def oracle(self, batch: Batch) -> Tensor:
         """Half of it, and a quarter of each number whose mark is 1."""
@@ -77,19 +77,21 @@ def marked(length: int, count: int, random: torch.Generator, *, lowest: float) -
         lowest: numbers are drawn from [lowest, 1).
 
     Returns:
-        Numbers [B, T], which of them are read [B, T] bool, lengths [B], and the inputs [B, T, 2].
+        The inputs [B, T, 2], lengths [B], the two numbers that were chosen [B, 2], and which of them are read [B, 2].
     """
     lengths_B = lengths_from(length, count, random)
     steps = length + length // 10
-    numbers_BT = lowest + (1 - lowest) * torch.rand(count, steps, generator=random)
+    numbers_BT = torch.rand(count, steps, generator=random).mul_(1 - lowest).add_(lowest)
     first = torch.randint(0, EARLY, (count, 1), generator=random)
     second = torch.randint(0, length // 2 - 2, (count, 1), generator=random)
     second += second >= first  # one of those not yet marked
-    marks_BT = torch.zeros(count, steps).scatter_(1, torch.cat([first, second], dim=1), 1.0)
+    places = torch.cat([first, second], dim=1)
+    inputs_BTF = torch.zeros(count, steps, 2)
+    inputs_BTF[..., 0] = numbers_BT.masked_fill_(beyond(lengths_B, steps), 0)
+    marks_BT = inputs_BTF[..., 1].scatter_(1, places, 1.0)
     marks_BT[:, 0] = -1
     marks_BT[torch.arange(count), lengths_B - 1] = -1
-    numbers_BT.masked_fill_(beyond(lengths_B, steps), 0)
-    return numbers_BT, marks_BT == 1, lengths_B, torch.stack([numbers_BT, marks_BT], dim=-1)
+    return inputs_BTF, lengths_B, numbers_BT.gather(1, places), places > 0
 
 
 def pairs(batch: Batch) -> str:

@@ -53,8 +53,8 @@ class H97Multiplication(Judged):
 
     def draw(self, count: int, random: torch.Generator) -> Batch:
         """Inputs [B, T, 2] (number, mark), targets [B, 1]."""
-        numbers_BT, read_BT, lengths_B, inputs_BTF = marked(self.length, count, random, lowest=0.0)
-        return Batch(inputs_BTF, torch.where(read_BT, numbers_BT, 1).prod(1, keepdim=True), lengths_B)
+        inputs_BTF, lengths_B, chosen, read = marked(self.length, count, random, lowest=0.0)
+        return Batch(inputs_BTF, torch.where(read, chosen, 1).prod(1, keepdim=True), lengths_B)
 
     def oracle(self, batch: Batch) -> Tensor:
         """One times each number whose mark is 1."""
