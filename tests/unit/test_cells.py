@@ -21,7 +21,7 @@ from lstm_bench.cells import sequence
 from lstm_bench.cells.engine import Variant
 from lstm_bench.cells.gated import Gated
 from lstm_bench.cells.make import load_cell
-from lstm_bench.cells.vectors import BYTES, load, sigmoid, store, tanh
+from lstm_bench.cells.vectors import BYTES, load, picked, sigmoid, store, tanh, tanh_beyond
 from lstm_bench.execute import facts
 from lstm_bench.spec import RunSpec
 from lstm_bench.testing import CellSuite
@@ -241,6 +241,38 @@ def test_the_kernels_squash_to_the_last_bits_and_leave_nan(kind: type, lanes: in
     assert np.isnan(t[-64])
     assert (s[-63], t[-63], t[-62], t[-61]) == (1, 1, -1, 0)
     assert 0 < s[-62] < 1e-37
+
+
+@pytest.mark.parametrize(("kind", "lanes"), [(np.float32, BYTES // 4), (np.float64, BYTES // 8)])
+def test_the_kernels_know_tanh_beyond_where_it_is_known(kind: type, lanes: int) -> None:
+    @numba.njit
+    def beyond(t: Any, x: Any, y: Any) -> None:
+        for at in range(0, len(x), lanes):
+            store(y, at, tanh_beyond(load(t, at), load(x, at)))
+
+    a, x = (some.flatten().astype(kind) for some in np.meshgrid(np.linspace(-20, 20, 256), np.linspace(-1, 1, 256)))
+    exact = a.astype(np.longdouble)
+    t, y = np.tanh(exact).astype(kind), np.empty_like(x)
+    beyond(t, x, y)
+    assert np.all(np.abs(y - np.tanh(exact + x)) < 12 * np.finfo(kind).eps)  # as much as t's own last bit can do
+    t[0] = np.nan
+    beyond(t, x, y)
+    assert np.isnan(y[0])
+    assert not np.isnan(y[1:]).any()
+
+
+def test_the_kernels_pick_numbers_from_anywhere() -> None:
+    lanes = BYTES // 8
+
+    @numba.njit
+    def pick(x: Any, places: Any, y: Any) -> None:
+        for at in range(0, len(places), lanes):
+            store(y, at, -picked(x, places, at))
+
+    random, count = np.random.default_rng(0), 4 * lanes
+    x, places, y = random.random(7), random.integers(0, 7, count), np.empty(count)
+    pick(x, places, y)
+    assert np.array_equal(y, -x[places])
 
 
 def test_without_options_it_is_the_lstm_of_the_framework() -> None:

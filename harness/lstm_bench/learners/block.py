@@ -1,7 +1,7 @@
 """A step of the block of 1997, and of the outputs over it, as `cells.h97` and `model` have them."""
 
 from lstm_bench.cells.kept import part
-from lstm_bench.cells.vectors import filled, load, sigmoid, store
+from lstm_bench.cells.vectors import filled, load, picked, sigmoid, store, tanh_beyond
 from lstm_bench.learners.net import LANES, Data, Floats, Net, Now
 
 
@@ -16,14 +16,18 @@ def look(data: Data, b: int, t: int, now: Now) -> int:
 @part
 def advance(net: Net, token: int, now: Now) -> None:
     """A step of the units, who hear what all said a step before."""
-    cells, units = len(net.gate), len(net.weights.seen) - len(now.given)
+    cells, units = len(net.layer), len(net.weights.seen) - len(now.given)
     gather(net.weights.seen, now.say, units, now.given, net.weights.read, token, now.came)
     squash(now.came, now.say)
-    for j in range(cells):
-        now.drawn[j] = 4.0 * now.say[j] - 2.0
-        now.held[j] += now.say[net.gate[j]] * now.drawn[j]
     for at in range(0, len(now.held), LANES):
-        store(now.shown, at, 2.0 * sigmoid(load(now.held, at)) - 1.0)
+        opened, drawn = picked(now.say, net.gate, at), 4.0 * load(now.say, at) - 2.0
+        more = opened * drawn
+        held = load(now.held, at) + more
+        store(now.opened, at, opened)
+        store(now.drawn, at, drawn)
+        store(now.held, at, held)
+        store(now.shown, at, tanh_beyond(load(now.base, at), 0.5 * more))  # h(s) = tanh(s / 2), and |more| < 2
+        store(now.base, at, 2.0 * sigmoid(held) - 1.0)
     for j in range(cells):
         now.say[j] = now.shown[j] * now.say[net.gate[j] + net.gated] if net.gated else now.shown[j]
 
@@ -31,7 +35,7 @@ def advance(net: Net, token: int, now: Now) -> None:
 @part
 def outputs(net: Net, token: int, now: Now) -> None:
     """What outputs say after a step."""
-    gather(net.weights.head, now.say, len(net.gate), now.given, net.weights.skip, token, now.out)
+    gather(net.weights.head, now.say, len(net.layer), now.given, net.weights.skip, token, now.out)
     if net.logistic:
         squash(now.out, now.out)
 

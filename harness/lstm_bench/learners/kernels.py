@@ -31,7 +31,7 @@ from lstm_bench.learners.net import (
     Now,
     Past,
 )
-from lstm_bench.learners.rule import met, move, note_done, note_seen, reach, remember
+from lstm_bench.learners.rule import is_wrong, mean_of, move, note_done, note_seen, reach, remember
 
 ROOMS = (vectors, net, block, rule)
 
@@ -39,7 +39,7 @@ ROOMS = (vectors, net, block, rule)
 def _answer(net: Net, now: Now, data: Data, out: Floats) -> None:
     """The outputs of a net that does not learn, into `out` [B, T, C], or [B, 1, C] where there is one at the end."""
     for b in range(len(data.lengths)):
-        now.say[:], now.held[:] = 0.0, 0.0
+        now.say[:], now.held[:], now.base[:] = 0.0, 0.0, 0.0
         last = data.lengths[b] - 1
         for t in range(last + 1):
             token = look(data, b, t, now)
@@ -76,19 +76,22 @@ def _learn(
     Returns:
         How many sequences were learnt from; negative where the criterion holds after them.
     """
-    said, late = aims.shape[2], 0
+    said, late, wrong = aims.shape[2], 0, 0
+    for i in range(len(latest)):
+        wrong += is_wrong(latest, i, bounds)
     for b in range(len(data.lengths)):
-        past.did[:], past.did_read[:], now.say[:], now.held[:] = 0.0, 0.0, 0.0, 0.0
+        past.did[:], past.did_read[:] = 0.0, 0.0
+        now.say[:], now.held[:], now.base[:] = 0.0, 0.0, 0.0
         largest, total, loss, last = 0.0, 0.0, 0.0, data.lengths[b] - 1
         for t in range(last + 1):
             token = look(data, b, t, now)
             note_seen(net, token, now, past, late)
             advance(net, token, now)
-            note_done(net, now, past, late)
+            note_done(now, past, late)
             late += 1
             answers = data.every_step or t == last
             if answers or late == LATE:
-                remember(past, late)
+                remember(net, past, late)
                 sees, late = past.saw[late - 1], 0
             if not answers:
                 continue
@@ -103,9 +106,12 @@ def _learn(
             sums[1], sums[2] = sums[1] + norm, max(sums[2], norm)
         sums[0] += loss
         if len(latest):
-            latest[(learnt + b) % len(latest), 0] = largest
-            latest[(learnt + b) % len(latest), 1] = total / ((last + 1 if data.every_step else 1) * said)
-            if largest < bounds.error and met(latest, bounds):
+            place = (learnt + b) % len(latest)
+            wrong -= is_wrong(latest, place, bounds)
+            latest[place, 0] = largest
+            latest[place, 1] = total / ((last + 1 if data.every_step else 1) * said)
+            wrong += is_wrong(latest, place, bounds)
+            if wrong < bounds.allowed and mean_of(latest) < bounds.mean:
                 return -(b + 1)
     return len(data.lengths)
 

@@ -47,7 +47,7 @@ class Net(NamedTuple):
     Attributes:
         weights: what it has learnt.
         there: 1 for each weight that there is, else 0: these are 0 and stay so.
-        gate: [H], the input gate of each cell.
+        gate: [H*], the input gate of each cell.
         layer: [H], which of its block's cells each is.
         gated: from each input gate to the output gate of its block; 0 where there is none.
         logistic: whether outputs are squashed, as units are.
@@ -92,18 +92,22 @@ class Now(NamedTuple):
         given: [F + 1], what units and outputs are given: features, and 1.
         came: [U*], what comes to units.
         say: [U*], what units say; the cells, which are the first, what they show through their output gates.
-        drawn: [H], what cells draw in.
+        opened: [H*], how far each cell's input gate is.
+        drawn: [H*], what cells draw in.
         held: [H*], their states.
         shown: [H*], these squashed.
+        base: [H*], that again, from the states alone: what the next step goes on from.
         out: [C*], what outputs say.
     """
 
     given: Floats
     came: Floats
     say: Floats
+    opened: Floats
     drawn: Floats
     held: Floats
     shown: Floats
+    base: Floats
     out: Floats
 
 
@@ -116,6 +120,8 @@ class Past(NamedTuple):
     Attributes:
         tokens: [L], which units read at each of the latest steps.
         saw: [L, N+], what they saw; N+ is N rounded up to whole `ROWS`, and behind N stands 0.
+        opened: [L, H*], how far each cell's input gate was.
+        drawn: [L, H*], what cells drew in.
         ways: [L, S, U*], what all weights did there of which the unit sees a 1.
         did: [N+, S, U*], in all steps before these.
         did_read: [V, S, U*], likewise, of weights that read tokens.
@@ -123,6 +129,8 @@ class Past(NamedTuple):
 
     tokens: Whole
     saw: Floats
+    opened: Floats
+    drawn: Floats
     ways: Floats
     did: Floats
     did_read: Floats
@@ -181,15 +189,16 @@ def data_of(inputs: Tensor, lengths: Tensor | None, *, every_step: bool) -> Data
 
 def room_of(net: Net) -> Room:
     """Room for a net to answer and to learn."""
-    cells, layers, held = len(net.gate), int(net.layer[-1]) + 1, whole(len(net.gate), LANES)
+    cells, layers, held = len(net.layer), int(net.layer[-1]) + 1, whole(len(net.layer), LANES)
     (sees, units), (hears, outputs), reads = net.weights.seen.shape, net.weights.head.shape, len(net.weights.read)
     sees = whole(sees, ROWS)
-    now = [(hears - cells,), (units,), (units,), (cells,), (held,), (held,), (outputs,)]
-    past = [(LATE, sees), (LATE, layers, units), (sees, layers, units), (reads, layers, units)]
+    now = [(hears - cells,), (units,), (units,), (held,), (held,), (held,), (held,), (held,), (outputs,)]
+    notes = [(LATE, sees), (LATE, held), (LATE, held)]
+    past = [*notes, (LATE, layers, units), (sees, layers, units), (reads, layers, units)]
     blame = [(outputs,), (layers, units), (units,), (reads,)]
     found = zeros(*now, *past, *blame)
     found[0][:] = 1.0  # behind features
-    return Room(Now(*found[:7]), Past(np.zeros(LATE, np.int64), *found[7:11]), Blame(*found[11:]))
+    return Room(Now(*found[:9]), Past(np.zeros(LATE, np.int64), *found[9:15]), Blame(*found[15:]))
 
 
 ROW, MATRIX, CUBE, COUNTS = float64[::1], float64[:, ::1], float64[:, :, ::1], int64[::1]
@@ -199,6 +208,6 @@ WEIGHTS = alike(MATRIX, 4, Weights)
 NET = record([WEIGHTS, WEIGHTS, COUNTS, COUNTS, int64, boolean], Net)
 DATA = record([CUBE, int64[:, ::1], COUNTS, boolean], Data)
 BOUNDS = record([float64, int64, float64], Bounds)
-NOW = alike(ROW, 7, Now)
-PAST = record([COUNTS, MATRIX, CUBE, CUBE, CUBE], Past)
+NOW = alike(ROW, 9, Now)
+PAST = record([COUNTS, MATRIX, MATRIX, MATRIX, CUBE, CUBE, CUBE], Past)
 BLAME = record([ROW, MATRIX, ROW, ROW], Blame)

@@ -83,7 +83,9 @@ class OnlineModel(SequenceModel):
             place[:] = learnt.numpy()
         nth, layer = np.divmod(np.arange(cells), cell.block_size)
         gated, logistic = cells // cell.block_size * cell.output_gate, isinstance(self.squash, nn.Sigmoid)
-        net = Net(weights, there, cells + nth, layer, gated, logistic)
+        gate = np.zeros(whole(cells, LANES), np.int64)
+        gate[:cells] = cells + nth
+        net = Net(weights, there, gate, layer, gated, logistic)
         return Packed(net, room_of(net), slots)
 
 

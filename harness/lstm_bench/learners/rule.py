@@ -22,17 +22,21 @@ def note_seen(net: Net, token: int, now: Now, past: Past, late: int) -> None:
 
 
 @part
-def note_done(net: Net, now: Now, past: Past, late: int) -> None:
-    """Note what weights have done in a step, each by what it sees."""
-    for j in range(len(net.gate)):
-        opened, drawn = now.say[net.gate[j]], now.drawn[j]
-        past.ways[late, 0, j] = opened * (4.0 - drawn * drawn) / 4.0  # g' = (4 - g^2) / 4
-        past.ways[late, net.layer[j], net.gate[j]] = drawn * opened * (1.0 - opened)
+def note_done(now: Now, past: Past, late: int) -> None:
+    """Note what cells have done in a step."""
+    for at in range(0, len(now.held), LANES):
+        store(past.opened, late * len(now.held) + at, load(now.opened, at))
+        store(past.drawn, late * len(now.held) + at, load(now.drawn, at))
 
 
 @part
-def remember(past: Past, steps: int) -> None:
-    """Sum up what was noted of so many steps."""
+def remember(net: Net, past: Past, steps: int) -> None:
+    """Sum up what weights did in so many steps that were noted."""
+    for t in range(steps):
+        for j in range(len(net.layer)):
+            opened, drawn = past.opened[t, j], past.drawn[t, j]
+            past.ways[t, 0, j] = opened * (4.0 - drawn * drawn) / 4.0  # g' = (4 - g^2) / 4
+            past.ways[t, net.layer[j], net.gate[j]] = drawn * opened * (1.0 - opened)
     across = past.ways[0].size
     for at in range(0, across, LANES):
         for n in range(0, len(past.did), ROWS):
@@ -64,7 +68,7 @@ def reach(net: Net, now: Now, blame: Blame) -> None:
     """How much of the outputs' errors reaches the cells' states, and what their output gates squash."""
     for u in range(len(blame.gates)):
         blame.gates[u] = 0.0
-    for j in range(len(net.gate)):
+    for j in range(len(net.layer)):
         total, gate = filled(0.0), net.gate[j]
         for at in range(0, len(blame.error), LANES):
             total = total + load(blame.error, at) * load(net.weights.head, j * len(blame.error) + at)
@@ -99,7 +103,7 @@ def move(net: Net, token: int, now: Now, sees: Floats, past: Past, blame: Blame,
         blame.read[token] = 1.0
         square += move_units(net.weights.read, net.there.read, past.did_read, blame, blame.read, rate)
         blame.read[token] = 0.0
-    cells = len(net.gate)
+    cells = len(net.layer)
     for j in range(cells):
         square += move_row(net.weights.head, net.there.head, j, blame.error, now.say[j], rate)
     for f in range(len(now.given)):
@@ -147,13 +151,15 @@ def move_row(weights: Floats, there: Floats, row: int, down: Floats, sees: float
 
 
 @part
-def met(latest: Floats, bounds: Bounds) -> bool:
-    """Whether the latest sequences meet the criterion."""
-    wrong, mean = 0, 0.0
-    for i in range(len(latest)):
-        mean += latest[i, 1] / len(latest)
-        if not latest[i, 0] < bounds.error:
-            wrong += 1
-            if wrong >= bounds.allowed:
-                return False
-    return mean < bounds.mean
+def is_wrong(errors: Floats, i: int, bounds: Bounds) -> bool:
+    """Whether the i-th of [R, 2] errors is beyond the bound; NaN is."""
+    return not errors[i, 0] < bounds.error
+
+
+@part
+def mean_of(errors: Floats) -> float:
+    """Of [R, 2] errors the mean ones' mean."""
+    total = 0.0
+    for i in range(len(errors)):
+        total += errors[i, 1]
+    return total / len(errors)
