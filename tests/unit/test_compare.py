@@ -63,7 +63,7 @@ def test_two_studies_have_a_table_with_all_that_sets_them_apart() -> None:
     assert "adding: gru against lstm\n" in said
     for label, word in (("test mse", "better"), ("sequences a second", "worse"), ("weights", "equivalent")):
         assert next(line for line in said.splitlines() if line.startswith(label)).split()[-1] == word
-    for words in ("1 of 5 missed", "median", "±1 %", "±5 %", "(MiB)", "4641", "intervals of 95 %", "log-rank",
+    for words in ("1 of 5 missed", "median", "±1 %", "±5 %", "(MiB)", "4,641", "intervals of 95 %", "log-rank",
                   "paired t of ratios: both had the 5 seeds (test score)", "counted (weights)"):  # fmt: skip
         assert words in flat(said), words
     assert "hold together" not in said  # one pair
@@ -162,7 +162,7 @@ def test_a_difference_is_said_as_people_read_it(first: list[float], second: list
         (0.0, "0"),
         (0.0012345, "0.00123"),
         (41.26, "41.3"),
-        (4641.4, "4641"),
+        (4641.4, "4,641"),
         (9_999.7, "10k"),
         (23_632.0, "23.6k"),
         (999_600.0, "1M"),

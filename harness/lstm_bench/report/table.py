@@ -227,12 +227,12 @@ def thousands(value: float) -> str:
 
 
 def brief(value: float) -> str:
-    """A number to three digits that matter, short where it is large: `0.00123`, `8440`, `482k`, `1.27M`."""
+    """A number to three digits that matter, short where it is large: `0.00123`, `8,440`, `482k`, `1.27M`."""
     size = abs(value)
     if size < 999.5:
         return f"{value:.3g}"
     if size < 9_999.5:
-        return f"{value:.0f}"
+        return f"{value:,.0f}"
     return f"{value / 1e3:.3g}k" if size < 999_500 else f"{value / 1e6:.3g}M"
 
 
