@@ -155,7 +155,7 @@ def test_who_is_met_is_all_below_the_bounds(room: int, count: int, allowed_more:
         last = [1.0] * room + errors[:after]
         return sum(e >= 0.4 for e in last[-room:]) < bounds.allowed and np.mean(last[-room:]) < bounds.mean
 
-    first = next((k for k in range(1, count + 1) if holds(k)), None)
+    first = next((k for k in range(1, count + 1) if errors[k - 1] < 0.4 and holds(k)), None)
     latest = np.ones((room, 2))
     data = data_of(inputs, lengths_B, every_step=False)
     packed = fast.packed()

@@ -26,7 +26,7 @@ def advance(net: Net, token: int, now: Now) -> None:
         store(now.opened, at, opened)
         store(now.drawn, at, drawn)
         store(now.held, at, held)
-        store(now.shown, at, tanh_beyond(load(now.base, at), 0.5 * more))  # h(s) = tanh(s / 2), and |more| < 2
+        store(now.shown, at, tanh_beyond(load(now.base, at), 0.5 * more))  # h(s) = tanh(s / 2), and |more| <= 2
         store(now.base, at, 2.0 * sigmoid(held) - 1.0)
     for j in range(cells):
         now.say[j] = now.shown[j] * now.say[net.gate[j] + net.gated] if net.gated else now.shown[j]

@@ -111,7 +111,7 @@ def _learn(
             latest[place, 0] = largest
             latest[place, 1] = total / ((last + 1 if data.every_step else 1) * said)
             wrong += is_wrong(latest, place, bounds)
-            if wrong < bounds.allowed and mean_of(latest) < bounds.mean:
+            if largest < bounds.error and wrong < bounds.allowed and mean_of(latest) < bounds.mean:
                 return -(b + 1)
     return len(data.lengths)
 

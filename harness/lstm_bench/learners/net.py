@@ -92,7 +92,7 @@ class Now(NamedTuple):
         given: [F + 1], what units and outputs are given: features, and 1.
         came: [U*], what comes to units.
         say: [U*], what units say; the cells, which are the first, what they show through their output gates.
-        opened: [H*], how far each cell's input gate is.
+        opened: [H*], what each cell's input gate says.
         drawn: [H*], what cells draw in.
         held: [H*], their states.
         shown: [H*], these squashed.
@@ -120,7 +120,7 @@ class Past(NamedTuple):
     Attributes:
         tokens: [L], which units read at each of the latest steps.
         saw: [L, N+], what they saw; N+ is N rounded up to whole `ROWS`, and behind N stands 0.
-        opened: [L, H*], how far each cell's input gate was.
+        opened: [L, H*], what each cell's input gate said.
         drawn: [L, H*], what cells drew in.
         ways: [L, S, U*], what all weights did there of which the unit sees a 1.
         did: [N+, S, U*], in all steps before these.
