@@ -21,7 +21,7 @@ from lstm_bench.cells import sequence
 from lstm_bench.cells.engine import Variant
 from lstm_bench.cells.gated import Gated
 from lstm_bench.cells.make import load_cell
-from lstm_bench.cells.vectors import BYTES, load, picked, sigmoid, store, tanh, tanh_beyond
+from lstm_bench.cells.vectors import BYTES, NARROW, first, load, load_narrow, picked, sigmoid, store, tanh, tanh_beyond
 from lstm_bench.execute import facts
 from lstm_bench.spec import RunSpec
 from lstm_bench.testing import CellSuite
@@ -262,17 +262,30 @@ def test_the_kernels_know_tanh_beyond_where_it_is_known(kind: type, lanes: int) 
 
 
 def test_the_kernels_pick_numbers_from_anywhere() -> None:
-    lanes = BYTES // 8
+    lanes = NARROW // 8
 
     @numba.njit
-    def pick(x: Any, places: Any, y: Any) -> None:
+    def pick(x: Any, places: Any, beyond: int, y: Any) -> None:
         for at in range(0, len(places), lanes):
-            store(y, at, -picked(x, places, at))
+            store(y, at, -picked(x, places, at, beyond))
 
     random, count = np.random.default_rng(0), 4 * lanes
-    x, places, y = random.random(7), random.integers(0, 7, count), np.empty(count)
-    pick(x, places, y)
-    assert np.array_equal(y, -x[places])
+    x, places, y = random.random(9), random.integers(0, 7, count), np.empty(count)
+    for beyond in (0, 2):
+        pick(x, places, beyond, y)
+        assert np.array_equal(y, -x[places + beyond])
+
+
+@pytest.mark.parametrize("count", range(-1, NARROW // 8 + 2))
+def test_the_kernels_take_the_first_of_one_vector_and_the_rest_of_another(count: int) -> None:
+    @numba.njit
+    def take(count: int, x: Any, y: Any, z: Any) -> None:
+        store(z, 0, first(count, load_narrow(x, 0), load_narrow(y, 0)))
+
+    lanes = np.arange(NARROW // 8)
+    x, y, z = lanes + 1.0, -lanes - 1.0, np.empty(len(lanes))
+    take(count, x, y, z)
+    assert np.array_equal(z, np.where(lanes < count, x, y))
 
 
 def test_without_options_it_is_the_lstm_of_the_framework() -> None:

@@ -15,6 +15,7 @@ from numba.extending import intrinsic, lower_builtin, models, register_model
 CPU, FEATURES = binding.get_host_cpu_name(), binding.get_host_cpu_features()
 BUILT = (CPU, sorted(FEATURES.items()))  # which instructions vectors are made of
 BYTES = 64 if FEATURES.get("avx512f") else 32 if FEATURES.get("avx2") else 16  # of a register
+NARROW = min(BYTES, 32)  # of one that is divided sooner: by a vector of 64 bytes a processor divides in two halves
 FUSED = ("contract",)  # a product and a sum are one instruction; nothing else of IEEE 754 is given up, NaN least of all
 
 LN2_HIGH, LN2_LOW = 355 / 512, -2.121944400546905827679e-4  # ln 2 in two parts; the first is short, so n times it exact
@@ -26,8 +27,8 @@ MANTISSA = {types.float32: 23, types.float64: 52}
 class Vector(types.Type):
     """A register of numbers of one kind."""
 
-    def __init__(self, dtype):
-        self.dtype, self.lanes = dtype, BYTES * 8 // dtype.bitwidth
+    def __init__(self, dtype, size=BYTES):
+        self.dtype, self.lanes = dtype, size * 8 // dtype.bitwidth
         super().__init__(f"Vector({dtype} x {self.lanes})")
 
 
@@ -99,16 +100,24 @@ def place(context, builder, kind, array, at, vector=None):
     return builder.bitcast(there, vector.as_pointer()) if vector else there
 
 
-@intrinsic
-def load(typing, array, at):
-    """The vector that begins at an element of a flat array."""
-    kind = Vector(array.dtype)
+def loading(size):
+    """What loads vectors of so many bytes."""
 
-    def code(context, builder, sig, args):
-        where = place(context, builder, array, *args, context.get_value_type(kind))
-        return builder.load(where, align=array.dtype.bitwidth // 8)
+    @intrinsic
+    def load(typing, array, at):
+        """The vector that begins at an element of a flat array."""
+        kind = Vector(array.dtype, size)
 
-    return kind(array, at), code
+        def code(context, builder, sig, args):
+            where = place(context, builder, array, *args, context.get_value_type(kind))
+            return builder.load(where, align=array.dtype.bitwidth // 8)
+
+        return kind(array, at), code
+
+    return load
+
+
+load, load_narrow = loading(BYTES), loading(NARROW)
 
 
 @intrinsic
@@ -131,20 +140,32 @@ def filled(typing, number):
 
 
 @intrinsic
-def picked(typing, array, places, at):
-    """The vector of an array's numbers at as many places, which begin at an element of theirs."""
-    kind = Vector(array.dtype)
+def picked(typing, array, places, at, beyond):
+    """The narrow vector of an array's numbers so far beyond as many places, which begin at an element of theirs."""
+    kind = Vector(array.dtype, NARROW)
 
     def code(context, builder, sig, args):
         value = ir.Constant(context.get_value_type(kind), ir.Undefined)
         for lane in range(kind.lanes):
             there = builder.add(args[2], args[2].type(lane))
-            index = builder.load(place(context, builder, places, args[1], there))
+            index = builder.add(builder.load(place(context, builder, places, args[1], there)), args[3])
             number = builder.load(place(context, builder, array, args[0], index))
             value = builder.insert_element(value, number, ir.IntType(32)(lane))
         return value
 
-    return kind(array, places, at), code
+    return kind(array, places, at, types.int64), code
+
+
+@intrinsic
+def first(typing, count, x, y):
+    """The one vector in so many lanes, and the other in those behind them."""
+
+    def code(context, builder, sig, args):
+        lanes = ir.VectorType(args[0].type, x.lanes)
+        here = builder.icmp_signed("<", ir.Constant(lanes, list(range(x.lanes))), spread(builder, args[0], lanes))
+        return builder.select(here, *args[1:])
+
+    return x(types.int64, x, y), code
 
 
 @intrinsic
@@ -173,6 +194,24 @@ def within(typing, x, low, high):
         return value
 
     return x(x, low, high), code
+
+
+@intrinsic
+def settled(typing, x, y):
+    """y, the logistic function of x; where exp(x) or exp(-x) is no normal number, what it is at the nearer end.
+
+    Were x kept within these ends instead, y would wait for that; so it is worked out at once, and looked at last.
+    """
+    limit = LARGEST[x.dtype]
+
+    def code(context, builder, sig, args):
+        at, value = args
+        for beyond, end, there in (("<", -limit, math.exp(-limit)), (">", limit, 1.0)):
+            ends, here = (ir.Constant(at.type, [number] * at.type.count) for number in (end, there))
+            value = builder.select(builder.fcmp_ordered(beyond, at, ends), here, value)
+        return value
+
+    return x(x, x), code
 
 
 @intrinsic
@@ -218,8 +257,8 @@ def largest(typing, x):
 @njit(inline="always")
 def sigmoid(x):
     """1 / (1 + exp(-x)): right in the far negative tail too, where by tanh nothing would be left."""
-    a, s = exp_parts(-within(x, -largest(x), largest(x)))
-    return 1.0 / (a + (s + 1.0))
+    a, s = exp_parts(-x)
+    return settled(x, 1.0 / (a + (s + 1.0)))
 
 
 @njit(inline="always")

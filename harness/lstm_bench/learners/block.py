@@ -1,8 +1,8 @@
 """A step of the block of 1997, and of the outputs over it, as `cells.h97` and `model` have them."""
 
 from lstm_bench.cells.kept import part
-from lstm_bench.cells.vectors import filled, load, picked, sigmoid, store, tanh_beyond
-from lstm_bench.learners.net import LANES, Data, Floats, Net, Now
+from lstm_bench.cells.vectors import filled, first, load, load_narrow, picked, sigmoid, store, tanh_beyond
+from lstm_bench.learners.net import FEW, LANES, Data, Floats, Net, Now
 
 
 @part
@@ -14,22 +14,30 @@ def look(data: Data, b: int, t: int, now: Now) -> int:
 
 
 @part
+def begin(now: Now) -> None:
+    """Before a sequence nobody has said anything."""
+    now.say[:], now.held[:], now.base[:] = 0.0, 0.0, 0.0
+
+
+@part
 def advance(net: Net, token: int, now: Now) -> None:
     """A step of the units, who hear what all said a step before."""
     cells, units = len(net.layer), len(net.weights.seen) - len(now.given)
     gather(net.weights.seen, now.say, units, now.given, net.weights.read, token, now.came)
     squash(now.came, now.say)
-    for at in range(0, len(now.held), LANES):
-        opened, drawn = picked(now.say, net.gate, at), 4.0 * load(now.say, at) - 2.0
-        more = opened * drawn
-        held = load(now.held, at) + more
+    for at in range(0, len(now.held), FEW):
+        say, opened = load_narrow(now.say, at), picked(now.say, net.gate, at, 0)
+        drawn = 4.0 * say - 2.0
+        held = load_narrow(now.held, at) + opened * drawn
+        half = opened * (2.0 * say - 1.0)  # of what came to the state, so within [-1, 1]
+        shown = tanh_beyond(load_narrow(now.base, at), half)  # h(s) = tanh(s / 2)
         store(now.opened, at, opened)
         store(now.drawn, at, drawn)
         store(now.held, at, held)
-        store(now.shown, at, tanh_beyond(load(now.base, at), 0.5 * more))  # h(s) = tanh(s / 2), and |more| <= 2
+        store(now.shown, at, shown)
+        let = picked(now.say, net.gate, at, net.gated) * shown if net.gated else shown
+        store(now.say, at, first(cells - at, let, say))
         store(now.base, at, 2.0 * sigmoid(held) - 1.0)
-    for j in range(cells):
-        now.say[j] = now.shown[j] * now.say[net.gate[j] + net.gated] if net.gated else now.shown[j]
 
 
 @part

@@ -11,7 +11,7 @@ from numba import float64, int64, void
 from lstm_bench.cells import vectors
 from lstm_bench.cells.kept import kept
 from lstm_bench.learners import block, net, rule
-from lstm_bench.learners.block import advance, look, outputs
+from lstm_bench.learners.block import advance, begin, look, outputs
 from lstm_bench.learners.net import (
     BLAME,
     BOUNDS,
@@ -39,7 +39,7 @@ ROOMS = (vectors, net, block, rule)
 def _answer(net: Net, now: Now, data: Data, out: Floats) -> None:
     """The outputs of a net that does not learn, into `out` [B, T, C], or [B, 1, C] where there is one at the end."""
     for b in range(len(data.lengths)):
-        now.say[:], now.held[:], now.base[:] = 0.0, 0.0, 0.0
+        begin(now)
         last = data.lengths[b] - 1
         for t in range(last + 1):
             token = look(data, b, t, now)
@@ -81,7 +81,7 @@ def _learn(
         wrong += is_wrong(latest, i, bounds)
     for b in range(len(data.lengths)):
         past.did[:], past.did_read[:] = 0.0, 0.0
-        now.say[:], now.held[:], now.base[:] = 0.0, 0.0, 0.0
+        begin(now)
         largest, total, loss, last = 0.0, 0.0, 0.0, data.lengths[b] - 1
         for t in range(last + 1):
             token = look(data, b, t, now)

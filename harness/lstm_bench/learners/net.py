@@ -3,7 +3,8 @@
 Sizes: B sequences, T steps, F features or V tokens read, C outputs, H cells, U units (cells, then input gates, then
 output gates). A unit sees N = U + F + 1 numbers: what all units said a step before, features, and 1; an output sees
 M = H + F + 1: what the cells say, features, and 1. A row of weights is what goes out from one number, to all units or
-outputs; U*, C* and H* are U, C and H rounded up to whole vectors, and all behind U and C is 0. A block has S cells.
+outputs; U* and C* are U and C rounded up to whole vectors, H* is H to whole narrow ones, and all behind U and C is 0. A
+block has S cells.
 """
 
 from itertools import accumulate
@@ -15,9 +16,10 @@ from numba import boolean, float64, int64, types
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lstm_bench.cells.vectors import BYTES
+from lstm_bench.cells.vectors import BYTES, NARROW
 
 LANES = BYTES // 8  # numbers of a vector
+FEW = NARROW // 8  # of a narrow one, which cells are in: they are few, and a step waits for a division of them
 ROWS = 4  # of what is remembered, whose sums are in registers at once: enough for none to wait for the one before
 LATE = 64  # steps that are remembered at once: what is noted of them stays in a core's nearest memory
 
@@ -189,7 +191,7 @@ def data_of(inputs: Tensor, lengths: Tensor | None, *, every_step: bool) -> Data
 
 def room_of(net: Net) -> Room:
     """Room for a net to answer and to learn."""
-    cells, layers, held = len(net.layer), int(net.layer[-1]) + 1, whole(len(net.layer), LANES)
+    cells, layers, held = len(net.layer), int(net.layer[-1]) + 1, whole(len(net.layer), FEW)
     (sees, units), (hears, outputs), reads = net.weights.seen.shape, net.weights.head.shape, len(net.weights.read)
     sees = whole(sees, ROWS)
     now = [(hears - cells,), (units,), (units,), (held,), (held,), (held,), (held,), (held,), (outputs,)]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lstm_bench.cells.h97 import H97
 from lstm_bench.learners import kernels
 from lstm_bench.learners.judged import Judged, bounds_of, judge_on_valid
-from lstm_bench.learners.net import LANES, Floats, Net, Room, Weights, data_of, room_of, whole, zeros
+from lstm_bench.learners.net import FEW, LANES, Floats, Net, Room, Weights, data_of, room_of, whole, zeros
 from lstm_bench.model import OneHot, SequenceModel, State
 from lstm_bench.spec import ModelSpec, TrainSpec, Value
 from lstm_bench.task import Batch, Signature, Task
@@ -83,7 +83,7 @@ class OnlineModel(SequenceModel):
             place[:] = learnt.numpy()
         nth, layer = np.divmod(np.arange(cells), cell.block_size)
         gated, logistic = cells // cell.block_size * cell.output_gate, isinstance(self.squash, nn.Sigmoid)
-        gate = np.zeros(whole(cells, LANES), np.int64)
+        gate = np.zeros(whole(cells, FEW), np.int64)
         gate[:cells] = cells + nth
         net = Net(weights, there, gate, layer, gated, logistic)
         return Packed(net, room_of(net), slots)

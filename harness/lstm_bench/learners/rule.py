@@ -6,8 +6,8 @@ backward. It is asked for where something is learnt, so up to there steps are no
 """
 
 from lstm_bench.cells.kept import part
-from lstm_bench.cells.vectors import added, filled, load, store
-from lstm_bench.learners.net import LANES, ROWS, Blame, Bounds, Floats, Net, Now, Past
+from lstm_bench.cells.vectors import added, filled, load, load_narrow, store
+from lstm_bench.learners.net import FEW, LANES, ROWS, Blame, Bounds, Floats, Net, Now, Past
 
 
 @part
@@ -24,9 +24,9 @@ def note_seen(net: Net, token: int, now: Now, past: Past, late: int) -> None:
 @part
 def note_done(now: Now, past: Past, late: int) -> None:
     """Note what cells have done in a step."""
-    for at in range(0, len(now.held), LANES):
-        store(past.opened, late * len(now.held) + at, load(now.opened, at))
-        store(past.drawn, late * len(now.held) + at, load(now.drawn, at))
+    for at in range(0, len(now.held), FEW):
+        store(past.opened, late * len(now.held) + at, load_narrow(now.opened, at))
+        store(past.drawn, late * len(now.held) + at, load_narrow(now.drawn, at))
 
 
 @part
