@@ -95,3 +95,22 @@ def test_it_goes_on_with_the_row_that_it_was_killed_in(tmp_path: Path) -> None:
     assert results.study("rows-easy-faithful").lines == lines
     assert len(rows(tmp_path)["easy"]["times"]) == 4
     assert list(rows(tmp_path)) == ["easy", "hard"]
+
+
+def test_when_a_weaker_criterion_held_is_read_from_the_runs_of_a_stronger_one(tmp_path: Path) -> None:
+    shared, easy, _ = ROWS.split("[[row]]")
+    own = "[[row]]" + easy.replace("sequences = 320", "sequences = 1600")
+    stronger = own.replace('"easy"', '"stronger"').replace("ST1", "ST2")
+    weaker = own.replace('"easy"', '"weaker"').replace("quick = true", 'quick = true\nwithin = "stronger"')
+    (tmp_path / "rows.toml").write_text(shared + own + weaker + stronger)
+    done = call(tmp_path, *COMMAND)
+    found = rows(tmp_path)
+    assert list(found) == ["easy", "weaker", "stronger"], done.stdout + done.stderr
+    assert found["weaker"]["study"] == found["stronger"]["study"] == "rows-stronger-faithful"
+    assert found["easy"]["successes"] == 4
+    assert found["weaker"]["times"] == found["easy"]["times"]
+    assert sum(time["value"] for time in found["stronger"]["times"]) > sum(
+        time["value"] for time in found["easy"]["times"]
+    )
+    assert (found["weaker"]["tested"], found["weaker"]["error"]) == (0, None)
+    assert not Results(tmp_path / "results").study("rows-weaker-faithful").exists

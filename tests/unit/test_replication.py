@@ -14,7 +14,7 @@ from lstm_bench.analysis.replication import Published, Replication, keep, kept
 from lstm_bench.record.files import Results
 from lstm_bench.report.page.replications import replications_table
 from lstm_bench.report.reference import printed
-from lstm_bench.report.replications import README, as_csv, in_words, remarks, rendered, shown
+from lstm_bench.report.replications import README, as_csv, in_words, origin, remarks, rendered, shown
 
 
 @pytest.mark.parametrize(
@@ -132,6 +132,11 @@ def test_the_readme_says_where_it_was_made() -> None:
     place += "; all trials together trained for 33 s, one to a core"
     assert block.endswith(f"By `lstm-bench reproduce hochreiter1997` on {place}.")
     assert max(len(line) for line in block.split("```")[1].splitlines()) <= README
+
+
+def test_runs_that_two_rows_are_read_from_were_trained_once() -> None:
+    weaker, stronger = (replication([1000] * trials, study="both") for trials in (2, 4))
+    assert origin([weaker, stronger]).endswith("trained for 6 s, one to a core")
 
 
 def test_the_page_has_ours_beside_the_papers() -> None:

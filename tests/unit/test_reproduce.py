@@ -20,7 +20,7 @@ from lstm_bench.reproduce import making
 from lstm_bench.reproduce.__main__ import main as into_the_readme
 from lstm_bench.reproduce.making import Job, jobs, replication
 from lstm_bench.reproduce.rows import Row, Table, merged, read_table, table_names
-from lstm_bench.result import RunResult, Status
+from lstm_bench.result import Reading, RunResult, Status
 from lstm_bench.task import load_task
 from lstm_bench.tuning.study import FRESH_SEEDS_FROM, Question
 
@@ -233,6 +233,44 @@ def test_a_trial_that_broke_is_none_and_the_row_says_so(tmp_path: Path, results:
     ends = {1000: run(Status.SOLVED, target__sequences=80.0), 1001: RunResult(status), 1002: run(Status.FINISHED)}
     with pytest.raises(BenchError, match=r"1 of 3 trials failed; .*trials\.jsonl says how"):
         replication(job, ended(job, results, ends), results)
+
+
+WITHIN = TINY.replace("length = 8", 'length = 8, stop = "ST2"') + ANOTHER.replace(
+    "length = 8", 'length = 8, stop = "ST1"'
+).replace("100 }", '10 }\nwithin = "3a-t8"')
+
+
+def test_a_row_within_another_is_read_from_its_runs_and_a_run_that_went_on_past_its_cap_has_failed(
+    tmp_path: Path, results: Results
+) -> None:
+    table = tiny(tmp_path, WITHIN)
+    stronger, weaker = jobs(table, table.rows, ["faithful"], quick=False)
+    assert (weaker.name, weaker.question) == (stronger.name, stronger.question)
+    board = ended(weaker, results, {seed: run(Status.SOLVED, target__sequences=90.0) for seed in (1000, 1001, 1002)})
+    for seed, held_at in ((1000, 32), (1001, 48), (1002, 64)):  # ST1 of 3a is that of 256 sequences none is wrong
+        for sequences in range(16, 81, 16):
+            metrics = {"valid/wrong": 0.0 if sequences >= held_at else 1 / 256, "valid/error": 0.5}
+            results.run(f"run-{seed}").log(Reading(1, sequences, 1, sequences / 10, 0, metrics))
+    found = replication(weaker, board, results)
+    assert [(time.value, time.hit) for time in found.times] == [(32, True), (48, True), (50, False)]
+    assert found.train_seconds == [3.2, 4.8, 4.8]
+    assert (found.wrong, found.tested, found.error, found.weights) == (0, 0, None, 117)
+    assert [time.value for time in replication(stronger, board, results).times] == [90, 90, 90]
+
+
+def test_the_row_that_another_is_within_has_runs_of_its_own(tmp_path: Path) -> None:
+    for name in ("3c-t8", "3b-t8"):
+        with pytest.raises(UsageError, match=rf"row that row 3b-t8 in .*tiny\.toml is within: '{name}'"):
+            tiny(tmp_path, WITHIN.replace('within = "3a-t8"', f'within = "{name}"'))
+
+
+def test_nets_of_the_two_criteria_are_the_same() -> None:
+    pairs = [(row, PAPER.source(row)) for row in PAPER.rows if row.within]
+    assert len(pairs) == 6
+    for row, source in pairs:
+        assert (row.options, source.options) == (source.options | {"stop": "ST1"}, row.options | {"stop": "ST2"})
+        assert (row.net, row.lr, row.trials, row.faithful) == (source.net, source.lr, source.trials, source.faithful)
+        assert row.cap < source.cap  # so that all of it is seen
 
 
 # The command, on rows that nobody runs.

@@ -124,7 +124,10 @@ def origin(rows: Sequence[Replication]) -> str:
     """The machines, versions and commits that the rows came from, each once, and how long it took."""
     places = dict.fromkeys(_place(row.machine) for row in rows)
     commits = dict.fromkeys(str(row.machine.get("commit", "unknown")) for row in rows)
-    trained = f"all trials together trained for {duration(sum(sum(row.train_seconds) for row in rows))}, one to a core"
+    longest: dict[str, float] = {}  # rows that are read from the same runs count once
+    for row in rows:
+        longest[row.study] = max(longest.get(row.study, 0.0), sum(row.train_seconds))
+    trained = f"all trials together trained for {duration(sum(longest.values()))}, one to a core"
     return f"{' and '.join(places)}; commit {', '.join(commits)}; {trained}"
 
 

@@ -20,11 +20,11 @@ from lstm_bench.record.study import StudyFiles
 from lstm_bench.report.replications import as_csv
 from lstm_bench.reproduce.rows import QUICK, Row, Table
 from lstm_bench.result import RunResult, Status
-from lstm_bench.task import told
+from lstm_bench.task import Task, told
 from lstm_bench.tuning.study import FRESH_SEEDS_FROM, Question, differences
 
 FAILED = (Status.CRASHED, Status.OUT_OF_MEMORY, Status.TIMED_OUT)  # no trial; one that diverges is, and fails
-REACHED = "target/sequences"
+REACHED, TESTED, SECONDS, WEIGHTS = "target/sequences", "test/wrong", "cost/train_seconds", "model/parameters"
 ORIGIN = ("cpu", "cores", "system", "python", "commit", "diff", "command")  # of a run's machine
 COMPUTES = ("lstm-bench", "torch", "numba", "numpy")  # whose versions a table says
 
@@ -37,18 +37,29 @@ class Job:
         table: whose row.
         row: which.
         column: which.
-        question: its study's.
+        question: its study's, or that of the row whose runs it is read from.
+        task: its own, whose criterion counts.
     """
 
     table: Table
     row: Row
     column: Column
     question: Question
+    task: Task
 
     @property
     def name(self) -> str:
         """Its study's, where nothing of the same name asked something else."""
-        return f"{self.table.name}-{self.row.id}-{self.column}"
+        return f"{self.table.name}-{self.table.source(self.row).id}-{self.column}"
+
+    def ended(self, run: RunFiles, result: RunResult) -> Mapping[str, float]:
+        """What a trial ended with; where its run went on after it, what was known there, and it was not tested."""
+        if not self.row.within:
+            return result.metrics
+        readings = [reading for reading in run.readings if reading.sequences <= self.row.cap]
+        met = next((reading for reading in readings if _holds(reading.metrics, self.task)), None)
+        reached = {REACHED: met.sequences} if met else {}
+        return {SECONDS: (met or readings[-1]).seconds, WEIGHTS: result.metrics[WEIGHTS], **reached}
 
     def made(self, results: Results, *, workers: int, console: Console) -> Replication:
         """Its answer, run where it is not there yet, and written beside the table's other rows.
@@ -95,7 +106,13 @@ def jobs(table: Table, rows: Sequence[Row], columns: Sequence[Column], *, quick:
     if not asked:
         raise UsageError(f"none of these rows has the column {' or '.join(columns)}: expected --column faithful")
     trials = QUICK if quick else None
-    return [Job(table, row, column, Question.of(table.study(row, column, trials), {})) for row, column in asked]
+    return [_job(table, row, column, trials) for row, column in asked]
+
+
+def _job(table: Table, row: Row, column: Column, trials: int | None) -> Job:
+    question = Question.of(table.study(table.source(row), column, trials), {})
+    own = Question.of(table.study(row, column, trials), {}) if row.within else question
+    return Job(table, row, column, question, own.task)
 
 
 def replication(job: Job, board: Board, results: Results) -> Replication:
@@ -108,9 +125,9 @@ def replication(job: Job, board: Board, results: Results) -> Replication:
     assert found is not None  # else the study has raised
     files = results.study(board["study"])
     runs = _trials_of(files, found["trial"], results)
-    ended = [result.metrics for _, result in runs]
-    solved = [metrics for metrics in ended if REACHED in metrics]
-    each: int = told(job.question.task, "eval_sequences", 1)
+    ended = [job.ended(run, result) for run, result in runs]
+    tested = [metrics for metrics in ended if REACHED in metrics and TESTED in metrics]
+    each: int = told(job.task, "eval_sequences", 1)
     return Replication(
         row=row.id,
         label=row.label,
@@ -121,12 +138,12 @@ def replication(job: Job, board: Board, results: Results) -> Replication:
         study=files.name,
         settings=found["settings"],
         times=[Time(metrics.get(REACHED, row.cap), hit=REACHED in metrics) for metrics in ended],
-        wrong=sum(round(metrics["test/wrong"] * each) for metrics in solved),
-        tested=each * len(solved),
-        error=_mean(solved, "test/error"),
-        mse=_mean(solved, "test/mse"),
-        train_seconds=[metrics["cost/train_seconds"] for metrics in ended],
-        weights=int(ended[0]["model/parameters"]),
+        wrong=sum(round(metrics[TESTED] * each) for metrics in tested),
+        tested=each * len(tested),
+        error=_mean(tested, "test/error"),
+        mse=_mean(tested, "test/mse"),
+        train_seconds=[metrics[SECONDS] for metrics in ended],
+        weights=int(ended[0][WEIGHTS]),
         machine=_origin(runs[0][0].machine),
         instead=row.instead,
         tried=job.table.tried(row),
@@ -164,6 +181,13 @@ def _origin(machine: Mapping[str, Any]) -> dict[str, Any]:
     return {name: machine[name] for name in ORIGIN if name in machine} | {"versions": versions}
 
 
-def _mean(solved: Sequence[Mapping[str, float]], name: str) -> float | None:
-    values = [metrics[name] for metrics in solved if name in metrics]
+def _holds(metrics: Mapping[str, float], task: Task) -> bool:
+    """Whether a reading meets a task's criterion: see `learners.judged.Criterion`."""
+    bounds: Any = told(task, "criterion", None)
+    wrong = round(metrics["valid/wrong"] * told(task, "eval_sequences", 1))
+    return bool(wrong < bounds.allowed and metrics["valid/error"] < bounds.mean)
+
+
+def _mean(tested: Sequence[Mapping[str, float]], name: str) -> float | None:
+    values = [metrics[name] for metrics in tested if name in metrics]
     return statistics.fmean(values) if values else None

@@ -39,6 +39,8 @@ class Row:
         faithful: what its faithful study has besides, or otherwise.
         modern: what its modern one has; a row without is not in that column.
         instead: where it is not by the paper's words, what it has in their place. See `Replication`.
+        within: the row whose runs it is read from; "": it has its own. That row's criterion is this one's and more, so
+            its runs meet this one's on their way, and go on.
     """
 
     id: str
@@ -56,6 +58,7 @@ class Row:
     faithful: dict[str, Any] = field(default_factory=dict)
     modern: dict[str, Any] | None = None
     instead: str = ""
+    within: str = ""
 
     @property
     def cap(self) -> int:
@@ -106,6 +109,10 @@ class Table:
         """What was made of some rows, in the paper's order; what is of none of them comes last."""
         places = {row.id: at for at, row in enumerate(self.rows)}
         return sorted(found, key=lambda one: (places.get(one.row, len(places)), one.column))
+
+    def source(self, row: Row) -> Row:
+        """Whose runs a row is read from: its own, or those of the row that it is `within`."""
+        return next(one for one in self.rows if one.id == (row.within or row.id))
 
     def tried(self, row: Row) -> str:
         """What was tried in case that it does not replicate."""
@@ -179,6 +186,9 @@ def read_table(name: str) -> Table:
     for row in rows:
         if row.net not in shared["net"]:
             raise unknown(f"net of row {row.id} in {path}:", row.net, shared["net"])
+        apart = [one.id for one in rows if not one.within]
+        if row.within and row.within not in apart:
+            raise unknown(f"row that row {row.id} in {path} is within:", row.within, apart)
     return Table(path, rows, shared)
 
 
