@@ -258,6 +258,15 @@ def test_a_row_within_another_is_read_from_its_runs_and_a_run_that_went_on_past_
     assert [time.value for time in replication(stronger, board, results).times] == [90, 90, 90]
 
 
+def test_a_run_that_diverged_before_its_first_reading_has_failed_for_both_rows(
+    tmp_path: Path, results: Results
+) -> None:
+    table = tiny(tmp_path, WITHIN)
+    both = jobs(table, table.rows, ["faithful"], quick=False)
+    board = ended(both[0], results, {seed: run(Status.DIVERGED) for seed in (1000, 1001, 1002)})
+    assert [replication(job, board, results).successes for job in both] == [0, 0]
+
+
 def test_the_row_that_another_is_within_has_runs_of_its_own(tmp_path: Path) -> None:
     for name in ("3c-t8", "3b-t8"):
         with pytest.raises(UsageError, match=rf"row that row 3b-t8 in .*tiny\.toml is within: '{name}'"):

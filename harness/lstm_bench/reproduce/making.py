@@ -59,7 +59,8 @@ class Job:
         readings = [reading for reading in run.readings if reading.sequences <= self.row.cap]
         met = next((reading for reading in readings if _holds(reading.metrics, self.task)), None)
         reached = {REACHED: met.sequences} if met else {}
-        return {SECONDS: (met or readings[-1]).seconds, WEIGHTS: result.metrics[WEIGHTS], **reached}
+        ended = met or (readings[-1] if readings else None)  # one that diverges at once has none
+        return {SECONDS: ended.seconds if ended else 0.0, WEIGHTS: result.metrics[WEIGHTS], **reached}
 
     def made(self, results: Results, *, workers: int, console: Console) -> Replication:
         """Its answer, run where it is not there yet, and written beside the table's other rows.
